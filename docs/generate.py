@@ -42,7 +42,7 @@ PAGES = (
     "docs/coming-from-scipy.md",
     "docs/coming-from-lmfit.md", "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md",
     "docs/networks.md", "docs/random-and-state.md", "docs/scikit-learn.md", "docs/terminal.md",
-    "docs/streams.md",
+    "docs/streams.md", "docs/clusters.md",
 )  # fmt: skip
 SINGLE = ("docs/networks.md",)
 """Pages of trainings in single precision, whose digits differ among processors: words count."""

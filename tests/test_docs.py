@@ -19,6 +19,7 @@ PAGES = (
     "docs/ready-models.md", "docs/coming-from-scipy.md", "docs/coming-from-lmfit.md",
     "docs/many-fits.md", "docs/uncertainty.md", "docs/tables.md", "docs/networks.md",
     "docs/random-and-state.md", "docs/scikit-learn.md", "docs/terminal.md", "docs/streams.md",
+    "docs/clusters.md",
 )  # fmt: skip
 WRITTEN = sorted(
     str(path.relative_to(ROOT))

@@ -56,7 +56,8 @@ def own_import(node: ast.AST) -> bool:
 
 
 LATE = {
-    "cli.leftover", "cli.many", "cli.pictures", "cli.shared", "cli.spelling", "compile.descent",
+    "cli.clusters", "cli.leftover", "cli.many", "cli.pictures", "cli.shared", "cli.spelling",
+    "cluster.many", "cluster.passes", "cluster.pool", "compile.descent",
     "compile.function_text", "compile.legalise", "compile.many", "compile.packets", "data.queried",
     "data.remedy", "data.sealed", "data.sheets", "data.sources", "data.streams.opened",
     "methods.penalties",
@@ -185,6 +186,7 @@ def test_public_names_say_what_they_do() -> None:
 HEAVY = (
     "matplotlib", "sklearn", "pandas", "narwhals", "scipy", "duckdb", "rich", "cyclopts", "nicegui",
     "xarray",
+    "distributed", "dask",
 )  # fmt: skip
 
 

@@ -58,8 +58,26 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
         formula: Such as "y = a*exp(-k*x) + c"; columns with spaces stand in backticks.
     """
     told = Told(given)
+    if "cluster" not in given:
+        return fitted(table, formula, given, told)
+    if given.get("shared"):
+        raise UsageError(
+            "--shared fits all groups together in one process, and --cluster has several",
+            remedy="leave out --cluster, or --shared",
+        )
+    from descend.cli.clusters import workers_at
+
+    with workers_at(given["cluster"], told) as client:
+        return fitted(table, formula, given, told, client)
+
+
+def fitted(
+    table: str, formula: str, given: Mapping[str, Any], told: Told, client: Any = None
+) -> int:
+    """The same, perhaps on the workers of a cluster."""
     table, formula = in_order(table, formula)
     options = passed_on("fit", given) | bonds(given)
+    options |= {} if client is None else {"on": client}
     by, shared = options.pop("by", None), options.pop("shared", None)
     optimizer = build_optimizer(of_method("fit", given), options)
     if by is None:
@@ -73,7 +91,8 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     needed = [*binding.data, binding.target]
     by_row = {name: options[name] for name in ("sigma", "sample_weight") if name in options}
     asked = [*dict.fromkeys([*needed, *by_row.values()])]
-    passes = by is None and shared is None and goes_in_passes(source, asked, given, told)
+    passes = by is None and shared is None
+    passes = passes and (client is not None or goes_in_passes(source, asked, given, told))
     columns = {} if passes else source.read(asked)
     check_bound(binding, needed, by, options)
     told.line(str(binding))
@@ -86,7 +105,7 @@ def fit(table: Text, formula: Text, /, **given: Any) -> int:
     options |= {name: columns[column] for name, column in by_row.items() if column in columns}
     if given.get("watch"):
         options |= watching(formula, rows, binding)
-    if passes:
+    if passes and client is None:
         options["stream"] = True
     result = run_fit(formula, source if passes else rows, **options)
     if passes:

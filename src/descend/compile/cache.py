@@ -28,7 +28,7 @@ from descend.graph.node import Dim, Node, postorder
 from descend.graph.source import INPUT
 from descend.graph.subgraph import Body
 
-__all__ = ["cached_code", "digest", "graph_key"]
+__all__ = ["cached_code", "digest", "graph_key", "image_of"]
 
 MAGIC = b"descend object 2\n"
 CHECK = 20  # bytes of the checksum
@@ -87,7 +87,7 @@ def graph_key(
 
 @cache
 def _surroundings() -> str:
-    """Our own sources (by name, size and time) and the machine."""
+    """Our own sources, by name, size and time."""
     signs: list[str] = []
     folders = [str(Path(__file__).resolve().parent.parent)]
     while folders:
@@ -98,13 +98,13 @@ def _surroundings() -> str:
                     signs.append(f"{entry.name} {info.st_size} {info.st_mtime_ns}")
                 elif entry.is_dir() and entry.name != "__pycache__":
                     folders.append(entry.path)
-    return "\n".join([target_id(), *sorted(signs)])
+    return "\n".join(sorted(signs))
 
 
 def digest(*parts: str) -> str:
     """The key of an entry: parts, sources and machine in one hash."""
     mark = hashlib.blake2b(digest_size=20)
-    for part in (_surroundings(), *parts):
+    for part in (target_id(), _surroundings(), *parts):
         mark.update(part.encode())
         mark.update(b"\0")
     return mark.hexdigest()
@@ -218,6 +218,13 @@ def _trim(directory: Path) -> None:
 
 _loaded: OrderedDict[str, tuple[Any, Loaded]] = OrderedDict()
 _lock = threading.Lock()
+
+
+def image_of(key: str, make: Callable[[], tuple[Any, bytes]]) -> tuple[Any, bytes]:
+    """The description and the object code for a key, to be loaded elsewhere."""
+    directory = _directory()
+    entry = None if directory is None else _read(directory / f"{key}.o", key)
+    return make() if entry is None else entry
 
 
 def cached_code(key: str, make: Callable[[], tuple[Any, bytes]]) -> tuple[Any, Loaded]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.compile.cache import cached_code, digest, graph_key
+from descend.compile.cache import cached_code, digest, graph_key, image_of
 from descend.compile.description import as_json, from_json
 from descend.compile.function import pointer_table
 from descend.compile.many_program import CONTROL, LanesText, ManyProgram, lanes_of
-from descend.compile.native import Loaded, NotNative, emit_object
+from descend.compile.native import Aim, Loaded, NotNative, aimed_at, emit_object
 from descend.compile.places import aligned, named_words
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Array, Dim, sizes
@@ -56,46 +57,62 @@ class NativeMany:
 
     def __init__(self, program: ManyProgram, width: int | None = None) -> None:
         self.program = program
-        self.width = lanes_of(program) if width is None else width
+        self._width = width
         fixed = [n for node in program.fixed for n in node.shape if isinstance(n, Dim)]
         self._dims = list(dict.fromkeys([program.rows, *fixed]))
         self._key = _key(program)
-        self._variants: dict[bool, tuple[LanesText, Loaded]] = {}
+        self._variants: dict[tuple[bool, Aim | None], tuple[LanesText, Loaded]] = {}
+
+    @property
+    def width(self) -> int:
+        """How many fits stand beside each other, at most."""
+        return lanes_of(self.program) if self._width is None else self._width
 
     def variant(self, ragged: bool) -> tuple[LanesText, Loaded]:
         """The description and the code for equal or unequal numbers of rows."""
-        found = self._variants.get(ragged)
+        found = self._variants.get((ragged, aimed_at()))
         if found is None:
-
-            def make() -> tuple[Any, bytes]:
-                from descend.compile.many import write_many
-
-                try:
-                    written = write_many(self.program, self.width, ragged)
-                except NotNative:  # what lanes cannot do, one fit at a time may
-                    written = write_many(self.program, 1, ragged)
-                return as_json(written.about(), self._dims), emit_object(written.text)
-
-            about, loaded = cached_code(
-                digest("many", self._key, str(self.width), str(ragged)), make
-            )
+            about, loaded = cached_code(*self._made(ragged))
             found = LanesText(text="", **from_json(about, self._dims)), loaded
-            self._variants[ragged] = found
+            self._variants[ragged, aimed_at()] = found
         return found
+
+    def _made(self, ragged: bool) -> tuple[str, Callable[[], tuple[Any, bytes]]]:
+        """The key of a variant, and what makes its description and its object code."""
+
+        def make() -> tuple[Any, bytes]:
+            from descend.compile.many import write_many
+
+            try:
+                written = write_many(self.program, self.width, ragged)
+            except NotNative:  # what lanes cannot do, one fit at a time may
+                written = write_many(self.program, 1, ragged)
+            return as_json(written.about(), self._dims), emit_object(written.text)
+
+        return digest("many", self._key, str(self.width), str(ragged)), make
+
+    def _image(self, ragged: bool) -> bytes:
+        return image_of(*self._made(ragged))[1]
 
     def worker(self, arrays: ManyArrays) -> Worker:
         """Lanes of one thread, for these fits."""
         counts = np.diff(arrays.offsets)
         ragged = bool(counts.size) and bool(np.any(counts != counts[0]))
-        return Worker(self.program, *self.variant(ragged), arrays)
+        image = functools.partial(self._image, ragged)
+        return Worker(self.program, *self.variant(ragged), arrays, image)
 
 
 class Worker:
-    """The lanes of one thread: `run(first, last)` does a range of fits, without the GIL."""
+    """The lanes of one thread: `run(first, last)` does a range of fits, without the GIL.
+
+    `image` gives the object code, for other processes to load.
+    """
 
     def __init__(
-        self, program: ManyProgram, text: LanesText, loaded: Loaded, arrays: ManyArrays
-    ) -> None:
+        self, program: ManyProgram, text: LanesText, loaded: Loaded, arrays: ManyArrays,
+        image: Callable[[], bytes],
+    ) -> None:  # fmt: skip
+        self.program, self.text, self.image = program, text, image
         self.loaded, self.arrays = loaded, arrays
         width = self.width = text.width
         extents = bind_extents(dict(zip(program.fixed, arrays.fixed, strict=True)))

@@ -41,12 +41,16 @@ STATUS, RECORDS = AT["status"], AT["records"]
 
 
 class Code(NamedTuple):
-    """A compiled variant of a program, and what is compiled by itself and called from it."""
+    """A compiled variant of a program, and what is compiled by itself and called from it.
+
+    `image` gives its object code, for other processes to load.
+    """
 
     program: Program
     text: DescentText
     loaded: Loaded
     bodies: Sequence[Body]
+    image: Callable[[], bytes]
 
 
 def control_words(
@@ -141,7 +145,16 @@ class ProgramMemory:
         self._aim(number, len(self._heights) - block)
         self.ask_for(stage, (block, block + 1))
         self.call(1)
-        height = 0
+        self._hold(number, 0)
+
+    def put_sums(self, number: int, found: Sequence[Array], blocks: int) -> None:
+        """Take what the next subtree of so many blocks has come to elsewhere."""
+        for (part, _), value in zip(self._sums(number), found, strict=True):
+            self.where["part", part][len(self._heights)] = value
+        self._hold(number, (blocks - 1).bit_length())
+
+    def _hold(self, number: int, height: int) -> None:
+        """Join the last subtree, of a height, with those before as far as they are as high."""
         while self._heights and self._heights[-1] == height:
             self._heights.pop()
             self._join(number, len(self._heights))
@@ -194,7 +207,7 @@ class ProgramMemory:
 
     def _buffers(self) -> dict[Any, Any]:
         """The arrays themselves, and what the code works with."""
-        (p, text, _, bodies), bound, extents = self.code, self.bound, self.extents
+        (p, text, _, bodies, _), bound, extents = self.code, self.bound, self.extents
         where: dict[Any, Any] = {("control",): np.zeros(len(CONTROL), np.int64)}
         where[("spill",)] = np.empty(text.spill)
         where |= {("epoch", i): np.empty(1) for i in range(2)}
@@ -222,7 +235,7 @@ class ProgramMemory:
 
     def _table(self) -> Array:
         """The addresses for one more thread: what it works with is its own, all else in common."""
-        (_, text, _, bodies), where = self.code, self.where
+        (_, text, _, bodies, _), where = self.code, self.where
         if self._tables:
             shared = {(p.role, p.number) for p in text.wires}
             own: dict[Any, Any] = {("spill",): np.empty(text.spill)}

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from descend.errors import InternalError
 from descend.lean import dataclass
 
 __all__ = [
-    "Loaded", "NotNative", "architecture", "cpu_lanes", "emit_object", "load_object", "target_id",
-    "vector_registers",
+    "Aim", "Loaded", "NotNative", "aimed", "aimed_at", "architecture", "cpu_lanes", "emit_object",
+    "host", "load_object", "target_id", "vector_registers",
 ]  # fmt: skip
 
 _lock = threading.RLock()
@@ -34,6 +37,35 @@ class NotNative(Exception):
     """A primitive that has no native form; the caller falls back on the interpreter."""
 
 
+class Aim(NamedTuple):
+    """A processor that code is made for.
+
+    Attributes:
+        cpu: as LLVM calls it. features: such as `+avx,-avx512f`.
+    """
+
+    cpu: str
+    features: str
+
+
+_aim: ContextVar[Aim | None] = ContextVar("aim", default=None)
+
+
+@contextmanager
+def aimed(aim: Aim | None) -> Iterator[None]:
+    """Have code made for a processor that can do no more than this machine's; None is its own."""
+    before = _aim.set(aim)
+    try:
+        yield
+    finally:
+        _aim.reset(before)
+
+
+def aimed_at() -> Aim | None:
+    """What code is made for, if not for this machine's own processor."""
+    return _aim.get()
+
+
 @dataclass(frozen=True)
 class _Machine:
     binding: Any
@@ -42,17 +74,26 @@ class _Machine:
     features: str
 
 
-@cache
+def host() -> tuple[str, str, Mapping[str, bool]]:
+    """The machine's triple, and what LLVM calls its processor and what that can do."""
+    m = _machine()
+    found = dict(m.binding.get_host_cpu_features())
+    return str(m.target.triple), m.binding.get_host_cpu_name(), found
+
+
 def _machine() -> _Machine:
+    return _machine_of(_aim.get())
+
+
+@cache
+def _machine_of(aim: Aim | None) -> _Machine:
     import llvmlite.binding as binding
 
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    features = binding.get_host_cpu_features()
-    return _Machine(
-        binding, binding.Target.from_default_triple(), binding.get_host_cpu_name(),
-        features.flatten(),
-    )  # fmt: skip
+    if aim is None:
+        aim = Aim(binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten())
+    return _Machine(binding, binding.Target.from_default_triple(), *aim)
 
 
 def target_id() -> str:
@@ -61,7 +102,6 @@ def target_id() -> str:
     return f"llvm {m.binding.llvm_version_info} {m.cpu} {m.features}"
 
 
-@cache
 def cpu_lanes() -> int:
     """Bytes of the widest vector register that pays: 64 with AVX-512, 32 with AVX, else 16."""
     features = _machine().features.split(",")
@@ -70,7 +110,6 @@ def cpu_lanes() -> int:
     return 32 if "+avx" in features else 16
 
 
-@cache
 def vector_registers() -> int:
     """How many vector registers there are: 16 on x86-64 before AVX-512, else 32."""
     features = _machine().features.split(",")
@@ -92,7 +131,7 @@ def _target_machine(level: int) -> Any:
 
 
 @cache
-def _compiler(level: int) -> tuple[Any, Any, Any]:
+def _compiler(level: int, _aimed: Aim | None) -> tuple[Any, Any, Any]:
     m = _machine()
     machine = _target_machine(level)
     builder = m.binding.create_pass_builder(machine, m.binding.PipelineTuningOptions())
@@ -114,7 +153,7 @@ def emit_object(text: str, check: bool = False, soon: bool = False) -> bytes:
     m = _machine()
     level = 0 if soon or len(text) >= LARGE else 3
     with _lock:
-        machine, builder, passes = _compiler(level)
+        machine, builder, passes = _compiler(level, _aim.get())
         try:
             module = m.binding.parse_assembly(ROOM + text)
             if check:

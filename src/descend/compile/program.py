@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from descend.compile.cache import cached_code, digest, graph_key
+from descend.compile.cache import cached_code, digest, graph_key, image_of
 from descend.compile.description import as_json, from_json
 from descend.compile.entry import STAGES, SUMS, DescentText, Variant
 from descend.compile.memory import Code, ProgramMemory
-from descend.compile.native import emit_object
+from descend.compile.native import Aim, aimed_at, emit_object
 from descend.compile.shared import shared_function
 from descend.graph.blocks import BLOCK
 from descend.graph.node import Dim
@@ -43,7 +45,7 @@ class NativeProgram:
         fixed = [n for node in p.fixed for n in node.shape if isinstance(n, Dim)]
         self._dims = list(dict.fromkeys([p.rows, *fixed]))
         self._key = _program_key(p)
-        self._variants: dict[tuple[Variant, bool], Code] = {}
+        self._variants: dict[tuple[Variant, bool, Aim | None], Code] = {}
         self.was_compiled = False  # now, rather than found in the cache
         self._bodies = shared_bodies(program.heads)
         self._own = threading.local()
@@ -53,25 +55,35 @@ class NativeProgram:
         program = self.program
         variant = self._variant(n_rows)
         divided = variant != "blocks" and program.most_threads(n_rows) > 1
-        found = self._variants.get((variant, divided))
+        found = self._variants.get((variant, divided, aimed_at()))
         if found is None:
-
-            def make() -> tuple[Any, bytes]:
-                from descend.compile.descent import write_descent
-                from descend.compile.legalise import legal_program
-
-                self.was_compiled = True
-                written = write_descent(legal_program(program), variant, divided)
-                return as_json(written.about(), self._dims), emit_object(written.text)
-
-            how = variant + ", divided" * divided
-            about, loaded = cached_code(digest("program", self._key, how, str(BLOCK)), make)
+            about, loaded = cached_code(*self._made(variant, divided))
             text = DescentText(text="", **from_json(about, self._dims))
-            found = Code(program, text, loaded, self._bodies)
+            image = functools.partial(self._image, variant, divided)
+            found = Code(program, text, loaded, self._bodies, image)
             for body in self._bodies:
                 shared_function(body)
-            self._variants[variant, divided] = found
+            self._variants[variant, divided, aimed_at()] = found
         return found
+
+    def _made(
+        self, variant: Variant, divided: bool
+    ) -> tuple[str, Callable[[], tuple[Any, bytes]]]:
+        """The key of a variant, and what makes its description and its object code."""
+
+        def make() -> tuple[Any, bytes]:
+            from descend.compile.descent import write_descent
+            from descend.compile.legalise import legal_program
+
+            self.was_compiled = True
+            written = write_descent(legal_program(self.program), variant, divided)
+            return as_json(written.about(), self._dims), emit_object(written.text)
+
+        how = variant + ", divided" * divided
+        return digest("program", self._key, how, str(BLOCK)), make
+
+    def _image(self, variant: Variant, divided: bool) -> bytes:
+        return image_of(*self._made(variant, divided))[1]
 
     def _variant(self, n_rows: int) -> Variant:
         plan = self.program.plan
@@ -120,14 +132,23 @@ class NativeProgram:
                 memory.call(1)
             elif part == SUMS:
                 memory.begin_pass(number)
-                for first, columns in bound.blocks():
-                    end = first + len(columns[0])
-                    memory.point(columns, first)
-                    for block in range(first // BLOCK, -(-end // BLOCK)):
-                        memory.sum_block(number, stage, block)
-                    if control.leaves is not None and control.leaves(end):
+                if bound.elsewhere is not None:
+                    if not bound.elsewhere(memory, stage, control.leaves):
                         return False
+                elif not self._sum(memory, bound, control, stage):
+                    return False
                 memory.end_pass(number)  # instead of the stage that combines them
+        return True
+
+    def _sum(self, memory: ProgramMemory, bound: Bindings, control: Control, stage: int) -> bool:
+        """The sums of one pass, block by block; whether it came to its end."""
+        for first, columns in bound.blocks():
+            end = first + len(columns[0])
+            memory.point(columns, first)
+            for block in range(first // BLOCK, -(-end // BLOCK)):
+                memory.sum_block(stage // STAGES, stage, block)
+            if control.leaves is not None and control.leaves(end):
+                return False
         return True
 
     def _memory(self, bound: Bindings, code: Code) -> ProgramMemory:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from descend.compile.function import NativeFunction, compile_graph, pointer_table
+from descend.compile.native import aimed_at
 from descend.compile.places import Place, aligned
 from descend.errors import InternalError
 from descend.graph.node import sizes
@@ -23,7 +24,9 @@ __all__ = ["called", "linked", "shared_function"]
 
 def shared_function(body: Body) -> NativeFunction:
     """The function of a body."""
-    made: NativeFunction = body.once("native", lambda: compile_graph(body.outputs, body.inputs))
+    made: NativeFunction = body.once(
+        ("native", aimed_at()), lambda: compile_graph(body.outputs, body.inputs)
+    )  # fmt: skip
     return made
 
 

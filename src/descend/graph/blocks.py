@@ -17,7 +17,10 @@ from descend.graph.node import Array, Dim, Node, postorder, substitute
 from descend.graph.source import CONST, ROW_COUNT, input_node
 from descend.lean import dataclass
 
-__all__ = ["BLOCK", "COMBINED", "Split", "Sum", "Sweep", "Tree", "combined", "in_tree", "split"]
+__all__ = [
+    "BLOCK", "COMBINED", "Split", "Sum", "Sweep", "Tree", "combined", "in_tree", "split",
+    "subtrees",
+]  # fmt: skip
 
 BLOCK = 65_536
 """Rows of a block: long enough that what happens between blocks costs nothing."""
@@ -147,9 +150,9 @@ class Tree:
     def __init__(self, join: Callable[[Any, Any], Any]) -> None:
         self._join, self._held = join, list[tuple[int, Any]]()
 
-    def add(self, part: Any) -> None:
-        """Take what the next block comes to."""
-        height = 0
+    def add(self, part: Any, blocks: int = 1) -> None:
+        """Take what the next block comes to, or the next of the `subtrees`, of so many blocks."""
+        height = (blocks - 1).bit_length()
         while self._held and self._held[-1][0] == height:
             part, height = self._join(self._held.pop()[1], part), height + 1
         self._held.append((height, part))
@@ -184,3 +187,24 @@ def in_tree(parts: Iterable[Any], join: Callable[[Any, Any], Any]) -> Any:
     for part in parts:
         tree.add(part)
     return tree.root()
+
+
+def subtrees(first: int, end: int, count: int) -> list[tuple[int, int]]:
+    """The largest subtrees of the tree over `count` blocks that lie within some of them.
+
+    Returns:
+        the first block of each, and of how many it is, in order.
+
+    >>> subtrees(2, 9, 11), subtrees(8, 11, 11), subtrees(8, 11, 12)
+    ([(2, 2), (4, 4), (8, 1)], [(8, 3)], [(8, 2), (10, 1)])
+    """
+    found = []
+    while first < end:
+        length = 1
+        while first % (2 * length) == 0 and min(first + 2 * length, count) <= end and (
+            first + length < count
+        ):
+            length *= 2
+        found.append((first, min(length, end - first)))
+        first += length
+    return found

@@ -38,6 +38,7 @@ __all__ = [
     "RowStream",
     "Slot",
     "StepGraph",
+    "SumsElsewhere",
     "interpret",
     "permutation",
     "program_graphs",
@@ -192,6 +193,14 @@ class RowStream(Protocol):
         """So many rows at a time, in the order of an epoch; the last may be fewer."""
 
 
+SumsElsewhere = Callable[[Any, int, Callable[[int], bool] | None], bool]
+"""Has other processes form the sums of all blocks, from rows that they read by themselves.
+
+It is given a compiled program's memory, the stage of its step, and `Control.leaves`; it puts the
+sums down there, and tells whether the pass came to its end.
+"""
+
+
 class Window:
     """Where a run stands among rows that come: those that are there, whole batches of them.
 
@@ -221,7 +230,7 @@ class Bindings:
     """The arrays of one run; `state` is updated in place as the run goes on.
 
     `batch_size` is the run's own, where the plan's varies. Where there is a `stream`, rows come
-    from it, and `data` are columns without any.
+    from it, and `data` are columns without any; others read them where there is an `elsewhere`.
     """
 
     state: list[Array]
@@ -230,6 +239,7 @@ class Bindings:
     n_rows: int
     batch_size: int | None = None
     stream: RowStream | None = None
+    elsewhere: SumsElsewhere | None = None
 
     @functools.cached_property
     def window(self) -> Window:

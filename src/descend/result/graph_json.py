@@ -14,7 +14,7 @@ from descend.graph.source import CONST, INPUT, const, input_node, value_of
 from descend.graph.subgraph import Body
 from descend.run.predictor import Predictor
 
-__all__ = ["graph_from_json", "graph_to_json", "model_parts"]
+__all__ = ["GraphReader", "GraphWriter", "graph_from_json", "graph_to_json", "model_parts"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LARGEST = 1 << 31  # numbers in one array of a graph
@@ -31,7 +31,7 @@ def graph_to_json(predictor: Predictor, arrays: list[Array]) -> dict[str, Any]:
     """
     outputs = predictor.outputs
     order = postorder([*outputs, *predictor.data.values(), *predictor.leaves.values()])
-    writer = _Writer(arrays)
+    writer = GraphWriter(arrays)
     number = {node: i for i, node in enumerate(order)}
     nodes = writer.nodes(order)
     kept = []
@@ -56,7 +56,7 @@ def model_parts(predictor: Predictor) -> tuple[dict[str, Any], bool, list[Array]
     return graph_to_json(predictor, arrays), predictor.by_name, arrays
 
 
-class _Writer:
+class GraphWriter:
     """Writes nodes down; every body is written once, so that the results of a loop share it."""
 
     def __init__(self, arrays: list[Array]) -> None:
@@ -117,11 +117,9 @@ def graph_from_json(text: dict[str, Any], by_name: bool, arrays: Any) -> Predict
         KeyError, ValueError: the description is damaged.
     """
     rows: Dim | int = Dim("rows") if text["rows"] is None else int(text["rows"])
-    reader = _Reader(arrays, rows)
+    reader = GraphReader(arrays, rows)
     for entry in text.get("bodies", []):
-        inner = reader.nodes(entry["nodes"])
-        inputs, outputs = ([inner[i] for i in entry[key]] for key in ("inputs", "outputs"))
-        reader.bodies.append(Body(tuple(inputs), tuple(outputs)))
+        reader.add_body(entry)
     nodes = reader.nodes(text["nodes"])
     return Predictor(
         tuple(nodes[i] for i in text["outputs"]),
@@ -133,13 +131,19 @@ def graph_from_json(text: dict[str, Any], by_name: bool, arrays: Any) -> Predict
     )
 
 
-class _Reader:
-    """Builds nodes from what `_Writer` wrote."""
+class GraphReader:
+    """Builds nodes from what `GraphWriter` wrote."""
 
     def __init__(self, arrays: Any, rows: Dim | int) -> None:
         self.arrays = arrays
         self.rows = rows
         self.bodies: list[Body] = []
+
+    def add_body(self, entry: Mapping[str, Any]) -> None:
+        """Build a graph inside nodes, which may use those before it."""
+        inner = self.nodes(entry["nodes"])
+        inputs, outputs = ([inner[i] for i in entry[key]] for key in ("inputs", "outputs"))
+        self.bodies.append(Body(tuple(inputs), tuple(outputs)))
 
     def nodes(self, entries: Sequence[Mapping[str, Any]]) -> list[Node]:
         """The nodes, in the order of their entries."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -329,10 +330,12 @@ class Job(Seeker):
         columns = {} if self.rows is None else self.rows.all()
         if self.rows is not None and ROW in made.data:
             columns[ROW] = self.rows.numbers()
-        stream, beyond = None, self.beyond
+        stream, elsewhere, beyond = None, None, self.beyond
         if beyond is not None:
             columns = {name: a[:0] for name, a in columns.items()}
             kinds = {n: node.dtype for n, node in zip(made.data, program.data, strict=True)}
+            if beyond.workers is not None:
+                elsewhere = partial(beyond.workers.sums, beyond.assembly, kinds)
             stream = Coming(beyond, kinds, self.settings.seed if beyond.shuffles else None)
         fixed = self.fixed(built)
         return Bindings(
@@ -348,6 +351,7 @@ class Job(Seeker):
             n_rows=self.n_rows(),
             batch_size=self.settings.batch_size,
             stream=stream,
+            elsewhere=elsewhere,
         )
 
     # --- the loss elsewhere
@@ -394,7 +398,7 @@ class Job(Seeker):
             if self.space is not None:
                 changed = self.space.completed({**leaves, **changed})
             values = {**known, **{built.model.leaves[n]: a for n, a in changed.items()}}
-            (value,) = totals(parted, values, columns, rows, beyond.n_rows, beyond.blocks)
+            (value,) = totals(parted, values, columns, rows, beyond.n_rows, beyond.blocks, beyond)
             return float(value)
 
         return loss

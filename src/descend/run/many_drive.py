@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from descend.program.lanes import ManyBuilt
 from descend.program.orthogonal import MOST_STEPS, LastSteps
 from descend.run.cores import threads_for
 from descend.run.many_job import LEAST_PIVOT, UNSOLVED, ManyJob, among
-from descend.run.threads import run_many
+from descend.run.threads import Share, run_many
 from descend.show.progress import Progress
 
 __all__ = ["ManyDrive", "Ready"]
@@ -46,14 +46,17 @@ class ManyDrive:
         most: steps of one fit at most.
         threads: how many may work; None for one a core.
         fits: how many there are.
+        run: what runs fits on such workers; as `run_many` does, or in other processes.
 
     Attributes:
         stopped: whether Ctrl-C came.
     """
 
     def __init__(
-        self, optimizer: Optimizer, chosen: bool, most: int, threads: int | None, fits: int
-    ) -> None:
+        self, optimizer: Optimizer, chosen: bool, most: int, threads: int | None, fits: int,
+        run: Callable[..., Share] = run_many,
+    ) -> None:  # fmt: skip
+        self._run_many = run
         self.optimizer, self.most, self.stopped = optimizer, most, False
         self.second: Optimizer | None = None
         if isinstance(optimizer, LeanLevenbergMarquardt) and not chosen:
@@ -86,7 +89,7 @@ class ManyDrive:
         self, workers: Sequence[Worker], fits: int, chosen: Array | None,
         meter: Progress | None = None,
     ) -> None:  # fmt: skip
-        self.stopped = run_many(workers, fits, meter, chosen).stopped or self.stopped
+        self.stopped = self._run_many(workers, fits, meter, chosen).stopped or self.stopped
 
     def _most(self, limit: int | None) -> int:
         return self.most if limit is None else max(1, min(self.most, limit))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from descend.graph.node import Dim, Node
 from descend.lean import dataclass
 from descend.task.beyond import Beyond
 
-__all__ = ["Coming", "Pieces", "in_blocks", "totals"]
+__all__ = ["Coming", "Pieces", "folded", "in_blocks", "totals"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Pieces = Callable[[Sequence[str]], Iterator[tuple[int, Sequence[Array]]]]
@@ -68,9 +68,27 @@ def in_blocks(
             yield prepared([*known.values(), *block], extents)
 
 
+def folded(
+    nodes: Sequence[Node], known: Mapping[Node, Array], columns: Mapping[str, Node], rows: Any,
+    pieces: Pieces, fold: Callable[[list[Array]], Any], beyond: Beyond | None = None,
+) -> Iterable[Any]:  # fmt: skip
+    """What is made of the values of nodes at each block, in order.
+
+    Args:
+        fold: a function of a module, or a `functools.partial` of one: workers call it as well.
+        beyond: where the rows come from, which may have workers.
+    """
+    workers = None if beyond is None else beyond.workers
+    if workers is not None and beyond is not None:
+        found = workers.folded(nodes, known, columns, beyond.assembly, beyond.n_rows, fold)
+        if found is not None:
+            return found
+    return (fold(values) for values in in_blocks(nodes, known, columns, rows, pieces))
+
+
 def totals(
     parted: Split, known: Mapping[Node, Array], columns: Mapping[str, Node], rows: Dim,
-    n_rows: int, pieces: Pieces,
+    n_rows: int, pieces: Pieces, beyond: Beyond | None = None,
 ) -> list[Array]:  # fmt: skip
     """The values of graphs that have no rows, by blocks as a program forms them."""
     seen, extents = dict(known), {rows: n_rows}
@@ -78,7 +96,8 @@ def totals(
         before = Prepared([value for _, value in sweep.wires], seen)
         values = before(list(seen.values()), extents)
         seen |= dict(zip([form for form, _ in sweep.wires], values, strict=True))
-        blocks = in_blocks([s.partial for s in sweep.sums], seen, columns, rows, pieces)
+        partials = [s.partial for s in sweep.sums]
+        blocks = folded(partials, seen, columns, rows, pieces, list, beyond)
         trees = [Tree(JOINED[s.op]) for s in sweep.sums]
         for parts in blocks:
             for tree, part in zip(trees, parts, strict=True):

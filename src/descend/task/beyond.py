@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from descend.graph.blocks import BLOCK, combined
+from descend.graph.node import Node
 from descend.lean import dataclass
-from descend.task.columns import ROW, SIGMA, TARGET, WEIGHT
+from descend.task.assembly import Assembly
+from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.scales import Scale
 
 if TYPE_CHECKING:
@@ -19,9 +21,36 @@ if TYPE_CHECKING:
     from descend.data.streams.stream import Stream
     from descend.data.streams.survey import Moments
 
-__all__ = ["Beyond"]
+__all__ = ["Beyond", "Workers"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Workers(Protocol):
+    """Other processes, which go through the rows of the source by themselves."""
+
+    def sums(
+        self, assembly: Assembly, columns: Mapping[str, Any], memory: Any, stage: int,
+        leaves: Callable[[int], bool] | None,
+    ) -> bool:  # fmt: skip
+        """Make one pass of a step: see `graph.program.SumsElsewhere`.
+
+        Args:
+            assembly: makes the program's columns. columns: their names and types, in its order.
+        """
+
+    def folded(
+        self, nodes: Sequence[Node], known: Mapping[Node, Array], columns: Mapping[str, Node],
+        assembly: Assembly, n_rows: int, fold: Callable[[list[Array]], Any],
+    ) -> list[Any] | None:  # fmt: skip
+        """What is made of the values of nodes at each block: see `run.passes.folded`.
+
+        Returns:
+            None where the workers cannot do it, or are gone.
+        """
+
+    def check(self, engine: str, notes: Sequence[str]) -> None:
+        """Refuse a program that runs by another engine than the native one, which says why."""
 
 
 @dataclass(frozen=True)
@@ -29,23 +58,19 @@ class Beyond:
     """All the rows, of which those in memory are some.
 
     Attributes:
-        source: where they come from.
-        names: what the program calls a column → what the source calls it; of a matrix, its columns.
+        source: where they come from. assembly: what the program's columns are made of.
         n_rows: how many there are. counted: those whose weight is not zero.
         mean, variance: of the targets. least_weight: of any row; 1 where they have none.
         n_dropped: rows that were left out. said: how it is read, in sentences.
         shuffles: whether batches are of rows that were shuffled within a window.
-        labels: of the target, ascending, whose numbers the program takes for it.
-        by_class: what the rows of each label weigh, by its number.
-        scales: what becomes of columns, as the program calls them; see `task.scaling`.
-        dtype: of the columns.
         columns: the moments of the source's columns.
         apart: rows of the source that are held back.
         counts: the values of the target and how many rows have each, where that was asked for.
+        workers: other processes that go through the rows; None where this one does.
     """
 
     source: Stream
-    names: Mapping[str, str | tuple[str, ...]]
+    assembly: Assembly
     n_rows: int
     counted: int
     mean: float
@@ -54,56 +79,16 @@ class Beyond:
     n_dropped: int = 0
     said: tuple[str, ...] = ()
     shuffles: bool = False
-    labels: Array | None = None
-    by_class: Array | None = None
-    scales: Mapping[str, Scale] = field(default_factory=dict)
-    dtype: type = np.float64
     columns: Mapping[str, Moments] = field(default_factory=dict)
     apart: Held | None = None
     counts: Labels | None = None
+    workers: Workers | None = None
 
     def blocks(
         self, columns: Sequence[str], first_block: int = 0
     ) -> Iterator[tuple[int, list[Array]]]:
         """Blocks of columns as the program calls them, the row's number among them."""
-        for piece in self.source.blocks(first_block):
-            own = dict(zip(self.source.names, piece.columns, strict=True))
-            ends = piece.first, piece.first + piece.rows
-            yield piece.first, [
-                self._seen(name, own) if name != ROW
-                else np.arange(*ends, dtype=np.uint32) if piece.places is None
-                else piece.places.astype(np.uint32)
-                for name in columns
-            ]  # fmt: skip
-
-    def assembled(self, own: Mapping[str, Array]) -> dict[str, Array]:
-        """Columns as the program takes them, of those of the source."""
-        names = [*self.names, *([] if self.by_class is None else [WEIGHT])]
-        return {name: self._seen(name, own) for name in dict.fromkeys(names)}
-
-    def _seen(self, name: str, own: Mapping[str, Array]) -> Array:
-        """A column as the program takes it."""
-        of, scale = self.names.get(name), self.scales.get(name)
-        if isinstance(of, tuple):
-            matrix: Array = np.empty((len(own[of[0]]), len(of)), self.dtype)
-            for j, part in enumerate(of):
-                matrix[:, j] = own[part] if scale is None else scale.entry(j).into(own[part])
-            return matrix
-        found: Array = np.ones(len(next(iter(own.values())))) if of is None else own[of]
-        if name == WEIGHT and self.by_class is not None:
-            found = found * self.by_class[self._classes(own)]
-        elif name == TARGET and self.labels is not None:
-            found = self._classes(own).astype(np.float64)
-        if scale is not None:
-            found = scale.into(found)
-        return found.astype(self.dtype, copy=False)
-
-    def _classes(self, own: Mapping[str, Array]) -> Array:
-        """(rows,) the number of each row's label."""
-        target = self.names[TARGET]
-        assert isinstance(target, str)
-        y = own[target]
-        return y.astype(np.intp) if self.labels is None else np.searchsorted(self.labels, y)
+        return self.assembly.of(self.source.blocks(first_block), dict.fromkeys(columns))
 
     @property
     def known(self) -> Array:
@@ -115,16 +100,16 @@ class Beyond:
 
     def moments_of(self, name: str) -> list[Moments]:
         """The moments of a column of the program as the source has it, or of each of a matrix."""
-        of = self.names[name]
+        of = self.assembly.names[name]
         return [self.columns[column] for column in (of if isinstance(of, tuple) else (of,))]
 
-    def has(self, name: str) -> bool:
-        """Whether there is such a column of the program."""
-        return name in self.names or (name == WEIGHT and self.by_class is not None)
+    def labelled(self, labels: Array) -> Beyond:
+        """The same rows, for whose targets the program takes the numbers of these labels."""
+        return replace(self, assembly=self.assembly._replace(labels=labels))
 
     def weighing(self, by_class: Array) -> Beyond:
         """The same rows, which weigh so many times as much by the number of their class."""
-        own = replace(self, by_class=by_class)
+        own = replace(self, assembly=self.assembly._replace(by_class=by_class))
         if by_class.all() and self.least_weight > 0:
             return replace(own, least_weight=self.least_weight * float(by_class.min()))
         counted = sum(int(np.count_nonzero(w)) for _, (w,) in own.blocks([WEIGHT]))
@@ -140,11 +125,12 @@ class Beyond:
         if target is not None:
             mean = float(target.into(np.array(mean)))
             variance = variance / float(target.spread) ** 2
-        return replace(self, scales=scales, mean=mean, variance=variance)
+        assembly = self.assembly._replace(scales=scales)
+        return replace(self, assembly=assembly, mean=mean, variance=variance)
 
     def single(self) -> Beyond:
         """The same rows in single precision."""
-        return replace(self, dtype=np.float32)
+        return replace(self, assembly=self.assembly._replace(dtype=np.float32))
 
     def windows(
         self, columns: Sequence[str], rows: int, drawn: Sequence[int] | None
@@ -188,7 +174,7 @@ class Beyond:
         Sums about the first block's mean are shifted to that of all: Chan, Golub and LeVeque,
         "Algorithms for computing the sample variance" (1983).
         """
-        names = [n for n in (TARGET, WEIGHT, SIGMA) if self.has(n)]
+        names = [n for n in (TARGET, WEIGHT, SIGMA) if self.assembly.has(n)]
         if names == [TARGET]:
             return self.variance, self.variance + self.mean**2
         parts, about = [], None

@@ -176,7 +176,7 @@ def rows_apart(problem: Problem, beyond: Beyond) -> Rows | None:
     """The rows that are held back of those that come."""
     if beyond.apart is None:
         return None
-    found = beyond.assembled(beyond.apart.columns)
+    found = beyond.assembly.all(beyond.apart.columns)
     columns = {name: found.pop(column_key(name)) for name in problem.columns}
     return Rows(columns, found, len(found[TARGET]), 0, beyond.apart.places)
 

@@ -282,6 +282,10 @@ TABLE: tuple[Option, ...] = (
     Option("scratch", "text", "fit", None, "fit predict", _DATA,
            "The directory for rows that can be read only once, or slowly, while they are gone "
            "through in passes; where it is named, for the numbers of Parquet too."),
+    Option("on", "", "fit fit_many", foreign="client scheduler"),
+    Option("cluster", "text", "", None, "fit", _RUN,
+           "The scheduler of a Dask cluster, whose workers go through the rows of files or do the "
+           "fits of --by: tls://host:8786, or tcp://, by which whoever reaches it can run code."),
 
     Option("plot", "text", "", None, "fit minimize", _FILES,
            "Draw the result and the course of the descent into this file (.png, .svg, .pdf)."),

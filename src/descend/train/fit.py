@@ -47,7 +47,8 @@ def fit(
     progress: Progress | None = None, checkpoint: str | os.PathLike[str] | None = None,
     verbose: bool = False, record: Iterable[str] = (), metrics: Iterable[str] = (),
     accumulate: int = 1, ema: float | None = None, lr_factors: Any = None, engine: str = "native",
-    stream: bool | None = None, scratch: str | os.PathLike[str] | None = None, **unknown: Never,
+    stream: bool | None = None, scratch: str | os.PathLike[str] | None = None, on: Any = None,
+    **unknown: Never,
 ) -> Fit:  # fmt: skip
     """Fit a model to data by descending the gradient of a loss.
 
@@ -79,7 +80,7 @@ def fit(
             optimizer, rows and seed; other changes are said.
         callback, progress, verbose: who is told of epochs. checkpoint: a file to resume from.
         record, metrics: what the history keeps besides: `"params"`, `"gradient"`; `"accuracy"`, ….
-        stream: rows come in passes; else if memory is short. scratch: the folder for copies.
+        stream: rows come in passes; else if memory is short. scratch: copies. on: a Dask client.
         engine: `"interpreted"` does without native code. threads: how many work, for the same bits.
 
     Raises:
@@ -88,8 +89,17 @@ def fit(
     >>> fit(lambda x, a, b: a / (x + b), [0.0, 1.0, 2.0, 4.0], [6.0, 4.0, 3.0, 2.0]).params["a"]
     12.0
     """
-    given = locals()
-    return walked(values_of(given), PLANS, _clear, finish, _read, given)
+    return _fitted(locals())
+
+
+def _fitted(given: Mapping[str, Any]) -> Fit:
+    """The same, here or with the help of others."""
+    if given["on"] is None:
+        return walked(values_of(given), PLANS, _clear, finish, _read, given)
+    from descend.cluster.pool import at_work
+
+    with at_work(given["on"]) as pool:
+        return walked(None, PLANS, _clear, finish, _read, {**given, "on": pool})
 
 
 def _read(
@@ -105,10 +115,9 @@ def _read(
         if beyond is not None:
             own = Reading(given["model"], given["x"], given["y"], options, beyond=beyond)
             return in_passes(own, beyond), _not_planned
-    elif options.stream or options.scratch is not None:
+    elif asked := [n for n in ("stream", "scratch", "on") if getattr(options, n)]:
         raise UsageError(
-            f"{'stream' if options.stream else 'scratch'} belongs to rows that come from a source, "
-            "and x holds them in memory",
+            f"{asked[0]} belongs to rows that come from a source, and x holds them in memory",
             remedy="leave it out, or give a file, a function that gives blocks, …",
         )
     own = Reading(given["model"], given["x"], given["y"], options).in_places()

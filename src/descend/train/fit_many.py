@@ -32,6 +32,7 @@ from descend.run.indices import check_many, warn_of_many
 from descend.run.many_candidates import found_starts, with_ready_guesses
 from descend.run.many_drive import ManyDrive
 from descend.run.many_job import CONVERGED, ManyJob, among
+from descend.run.threads import Share, run_many
 from descend.show.progress import Progress
 from descend.task.datasets import ManyData, ManyMissing, read_many, without_missing
 from descend.task.declared import problem_of
@@ -60,7 +61,7 @@ def fit_many(
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
     params: Iterable[str] | None = None, likelihood: bool = False, threads: int | None = None,
     seed: int = 0,
-    starts: int | None = None, progress: Progress | None = None, **unknown: Never,
+    starts: int | None = None, progress: Progress | None = None, on: Any = None, **unknown: Never,
 ) -> ManyFits:  # fmt: skip
     """Fit one model to many datasets, each by itself, as one compiled program.
 
@@ -95,6 +96,7 @@ def fit_many(
         starts: from how many starts each fit descends; the best is kept. Where it is not said, one,
             and more for those fits that fail (or, without a start, look wrong), as in `fit`.
         progress: who is told how many fits are done.
+        on: a client of Dask's, whose workers do the fits.
 
     Raises:
         UsageError: something that cannot be meant, with what to do instead.
@@ -112,6 +114,16 @@ def fit_many(
 
 
 def _fitted(model: Any, x: Any, y: Any, options: Options) -> ManyFits:
+    """The fits, here or on the workers of others."""
+    if options.on is None:
+        return _of_any(model, x, y, options)
+    from descend.cluster.pool import at_work
+
+    with at_work(options.on) as pool:
+        return _of_any(model, x, y, options.but(on=pool))
+
+
+def _of_any(model: Any, x: Any, y: Any, options: Options) -> ManyFits:
     """The fits of plain arrays, or of those with named dimensions."""
     if options.dim is None and not is_cube(x):
         return _Many(model, x, y, options).result()
@@ -193,7 +205,7 @@ class _Many:
             self.job.refuse_coupling()
         self.drive = ManyDrive(
             self._optimizer(), options.optimizer is not None, int(options.max_iter),
-            options.threads, data.n_fits,
+            options.threads, data.n_fits, _runs(options.on),
         )  # fmt: skip
         self.searched = np.zeros(data.n_fits, np.int64)
         if start.sample.missing:
@@ -302,6 +314,15 @@ class _Many:
         own = self.drive.ready(job, most)
         self.drive.descend(own, None, most)
         return Made(own.built, own.arrays, searched, self.drive.stopped)
+
+
+def _runs(pool: Any) -> Callable[..., Share]:
+    """What runs fits: threads of this process, or the workers of a cluster."""
+    if pool is None:
+        return run_many
+    from descend.cluster.many import Spread
+
+    return Spread(pool)
 
 
 def _refuse_missing(data: ManyData) -> None:

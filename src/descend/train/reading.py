@@ -55,8 +55,7 @@ class Reading:
         known = None if beyond is None else beyond.known
         self.problem = problem_of(model, x, y, options, known)
         if beyond is not None and self.problem.classes is not None:
-            labels = np.asarray(self.problem.classes, np.float64)
-            beyond = dataclasses.replace(beyond, labels=labels)
+            beyond = beyond.labelled(np.asarray(self.problem.classes, np.float64))
         self.options = options = options.completed(self.problem.usual)
         rows = prepared_rows(
             self.problem, options.sample_weight, options.sigma, options.missing,

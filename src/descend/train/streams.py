@@ -17,7 +17,7 @@ from descend.data.streams.opened import SHARE, judge, open_stream
 from descend.data.streams.stream import Stream
 from descend.data.streams.survey import Survey
 from descend.data.validate import check_members
-from descend.errors import DataError, UsageError
+from descend.errors import DataError, UsageError, warn
 from descend.graph.blocks import BLOCK
 from descend.methods.losses import Loss
 from descend.methods.targets import ANY
@@ -26,7 +26,8 @@ from descend.result.finish import finish_plainly
 from descend.result.resume import seed_of
 from descend.run.build import Built
 from descend.run.job import Job
-from descend.task.beyond import Beyond
+from descend.task.assembly import Assembly
+from descend.task.beyond import Beyond, Workers
 from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
 from descend.task.goals import goal_of
 from descend.task.held import check_not_single, check_share
@@ -69,24 +70,46 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
     scratch = None if options.scratch is None else os.fspath(options.scratch)
     positive = {column: name == WEIGHT for name, column in weights.items()}
     try:
-        stream = open_stream(source, names, scratch=scratch, keeps=True)
-        survey = stream.survey(options.missing, int(options.seed), SAMPLE, positive=positive)
+        stream = open_stream(source, names, scratch=scratch, keeps=options.on is None)
+        workers = None if options.on is None else _workers(stream, options)
+        survey = (workers or stream).survey(
+            options.missing, int(options.seed), SAMPLE, positive=positive
+        )
     except DataError as error:
         raise _of_words(error) if hasattr(model, "as_layer") else error from None
     judged = judge(stream)
     passes = judged.stream if options.stream is None else options.stream
+    passes = passes or workers is not None
     passes = passes and survey.n_rows > BLOCK  # one block is held in any case
     beyond = None
     if passes:
         survey, apart, counts = _apart(model, stream, survey, target, options)
         said = (judged.said,) if judged.said and options.stream is None else ()
-        names_of = _names_of(model, data, target, weights)
-        beyond = _beyond(stream, survey, names_of, (*said, *stream.said))
-        beyond = replace(beyond, apart=apart, counts=counts)
+        said = (*said, *stream.said, *(() if workers is None else workers.said))
+        beyond = _beyond(stream, survey, _names_of(model, data, target, weights), said)
+        beyond = replace(beyond, apart=apart, counts=counts, workers=workers)
     rows = survey.sample if passes else _whole(stream, survey.n_rows)
     own = {**given, **{name: rows[column] for name, column in weights.items()}}
     own |= {"x": {name: rows[name] for name in dict.fromkeys([*data, target])}, "missing": "raise"}
-    return own if passes else {**own, "stream": None, "scratch": None}, beyond
+    if not passes and workers is not None:
+        warn(
+            f"the source has {survey.n_rows:,} rows, no more than one block: they are fitted in "
+            "this process, and the workers have nothing to do"
+        )
+    return own if passes else {**own, "stream": None, "scratch": None, "on": None}, beyond
+
+
+def _workers(stream: Stream, options: Options) -> Any:
+    """The workers of a cluster, for the rows of a source."""
+    if options.validation_split:
+        raise UsageError(
+            "validation_split numbers the rows that remain anew, and on= has workers read them by "
+            "their numbers",
+            remedy="give rows to judge by as validation_data=(x, y), or leave out on",
+        )
+    from descend.cluster.passes import passes_of
+
+    return passes_of(options.on, stream, options)
 
 
 def _of_words(error: DataError) -> DataError:
@@ -168,9 +191,11 @@ def _beyond(
         at = list(stream.names).index(names[WEIGHT])
         counted = sum(int(np.count_nonzero(piece.columns[at])) for piece in stream.blocks())
     target = survey.columns[names[TARGET]]
+    assembly = Assembly(tuple(stream.names), names)
+    variance = target.squares / survey.n_rows
     return Beyond(
-        stream, names, survey.n_rows, counted, target.mean, target.squares / survey.n_rows, weight,
-        survey.n_dropped, said, columns=survey.columns,
+        stream, assembly, survey.n_rows, counted, target.mean, variance, weight, survey.n_dropped,
+        said, columns=survey.columns,
     )  # fmt: skip
 
 
@@ -297,7 +322,21 @@ def in_passes(own: Reading, beyond: Beyond) -> Descents:
     rows, original = _coming(job.rows, shuffles), _coming(own.original, shuffles)
     job = own.job = replace(job, rows=rows, settings=settings, start=start, notes=notes)
     options = own.options if own.problem.network is not None else own.options.but(starts=None)
-    return Descents(job, *job.build(), options, rows, original)
+    built, fresh = job.build()
+    if job.beyond is not None and job.beyond.workers is not None:
+        _check_workers(job.beyond.workers, built, size)
+    return Descents(job, built, fresh, options, rows, original)
+
+
+def _check_workers(workers: Workers, built: Built, size: int | None) -> None:
+    """Refuse what workers cannot do."""
+    if size is not None:
+        raise UsageError(
+            f"batches of {size} rows follow one another, each from where the last has led, so that "
+            "one process goes through them, and on= is given",
+            remedy='choose steps on all rows, optimizer="lbfgs" for a network, or leave out on',
+        )
+    workers.check(built.engine, built.notes)
 
 
 def _coming(rows: Rows, shuffles: bool) -> Rows:

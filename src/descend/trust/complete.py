@@ -42,7 +42,10 @@ from descend.trust.metrics import metrics_of_classes, metrics_of_numbers
 from descend.trust.normal_errors import covariance_of_fit
 from descend.trust.over_rows import OverRows
 
-__all__ = ["MOST_WITH_ERRORS", "OF_ERRORS", "OF_LAYERS", "OF_VALUES", "Completion", "evidence_of"]
+__all__ = [
+    "MOST_WITH_ERRORS", "OF_ERRORS", "OF_LAYERS", "OF_VALUES", "Completion", "evidence_of",
+    "triangle_of_block",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SAME = 1e-10  # of the largest prediction: what differs by less is the same
@@ -419,6 +422,13 @@ def _side_by_side(parts: list[Array], y: Array) -> Array:
     """What a model returns in several arrays as one; of arrays of unlike shapes the first."""
     whole = [np.broadcast_to(p, y.shape) if p.ndim == 0 else p for p in parts]
     return np.stack(whole, -1) if len({p.shape for p in whole}) == 1 else whole[0]
+
+
+@np.errstate(all="ignore")
+def triangle_of_block(values: list[Array]) -> Array:
+    """The triangle of [J r] of a block's residual and its derivatives."""
+    r, j = _flat(values[0], values[1:])
+    return triangle_of(j, r)
 
 
 def _flat(residual: Array, columns: list[Array]) -> tuple[Array, Array]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -36,8 +36,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class Entries(Protocol):
     """What a fit's graphs come to, on all its rows."""
 
-    def blocks(self, nodes: Sequence[Node]) -> Iterable[list[Array]]:
-        """The values of nodes at one block of rows after the other."""
+    def folded(
+        self, nodes: Sequence[Node], fold: Callable[[list[Array]], Any]
+    ) -> Iterable[Any]:
+        """What is made of the values of nodes at each block of rows, in order."""
+
+    def in_one(self, nodes: Sequence[Node]) -> bool:
+        """Whether all rows are one block."""
 
     def totals(self, nodes: Sequence[Node]) -> list[Array]:
         """The values of graphs that have no rows."""
@@ -103,11 +108,9 @@ class _Seen(NamedTuple):
 
 def _seen(built: Built, graphs: list[Node], entries: Entries) -> _Seen:
     """Go through the entries, those left out whose rows have a weight of zero."""
-    pieces = _pieces(built, graphs, entries)
-    first, second = next(pieces), next(pieces, None)
-    if second is None:
-        return first
-    parts = (_reduced(piece) for piece in itertools.chain([first, second], pieces))
+    weight = built.descent.inputs.get(WEIGHT)
+    asked = graphs + ([] if weight is None else [weight])
+    parts = entries.folded(asked, partial(_piece, weight is not None, entries.in_one(asked)))
     whole: _Seen = in_tree(parts, _joined)
     return whole
 
@@ -128,22 +131,27 @@ def _reduced(piece: _Seen) -> _Seen:
     return piece._replace(jacobian=whole[:, :-1], slope=whole[:, -1])
 
 
-def _pieces(built: Built, graphs: list[Node], entries: Entries) -> Iterator[_Seen]:
-    """The same of one block of rows after the other."""
-    weight = built.descent.inputs.get(WEIGHT)
-    for bend, slope, *rest in entries.blocks(graphs + ([] if weight is None else [weight])):
-        w = None if weight is None else rest.pop()
-        kept: Any = slice(None)
-        if w is not None and not w.all():
-            kept = np.repeat(w > 0, slope.size // w.size)
-        b, g, *columns = (
-            np.broadcast_to(a, slope.shape).reshape(-1)[kept].astype(np.float64)
-            for a in (bend, slope, *rest)
-        )
-        j = np.stack(columns, 1)
-        yield _Seen(
-            j, g, j.T @ (b[:, None] * j), j.T @ (g[:, None] ** 2 * j), g.size, slope.size
-        )
+@np.errstate(all="ignore")
+def _piece(weighted: bool, whole: bool, values: Sequence[Array]) -> _Seen:
+    """The same of a block of rows; reduced, if it is not the whole of them.
+
+    Args:
+        weighted: whether the last values are weights.
+    """
+    bend, slope, *rest = values
+    w = rest.pop() if weighted else None
+    kept: Any = slice(None)
+    if w is not None and not w.all():
+        kept = np.repeat(w > 0, slope.size // w.size)
+    b, g, *columns = (
+        np.broadcast_to(a, slope.shape).reshape(-1)[kept].astype(np.float64)
+        for a in (bend, slope, *rest)
+    )
+    j = np.stack(columns, 1)
+    found = _Seen(
+        j, g, j.T @ (b[:, None] * j), j.T @ (g[:, None] ** 2 * j), g.size, slope.size
+    )
+    return found if whole else _reduced(found)
 
 
 def _why_none(job: Job, count: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from descend.graph.node import Dim, Node, mixing
 from descend.graph.source import const
 from descend.run.build import Built
 from descend.run.job import Job
-from descend.run.passes import in_blocks, totals
+from descend.run.passes import folded, in_blocks, totals
 from descend.task.rows import Rows
 from descend.trust.goodness import spread_of, weights_of
 
@@ -58,12 +58,17 @@ class OverRows:
         Rows that know of one another, or of how many there are, are one block.
         """
         rows = self.built.model.rows
-        apart = isinstance(rows, Dim) and mixing(nodes, rows)[0] is None
-        if self.original.total <= BLOCK or not apart:
+        if self.in_one(nodes):
             yield self._evaluate(list(nodes))
             return
         known, columns = self.job.apart(self.built, self.leaves)
         yield from in_blocks(nodes, known, columns, rows, self.pieces)
+
+    def in_one(self, nodes: Sequence[Node]) -> bool:
+        """Whether all rows are one block of these nodes."""
+        rows = self.built.model.rows
+        apart = isinstance(rows, Dim) and mixing(nodes, rows)[0] is None
+        return self.original.total <= BLOCK or not apart
 
     def totals(self, nodes: Sequence[Node]) -> list[Array]:
         """The values of graphs that have no rows, by blocks as the program forms them."""
@@ -72,7 +77,22 @@ class OverRows:
         if parted is None or not isinstance(rows, Dim):
             return self._evaluate(list(nodes))
         known, columns = self.job.apart(self.built, self.leaves)
-        return totals(parted, known, columns, rows, n, self.pieces)
+        return totals(parted, known, columns, rows, n, self.pieces, self.rows.beyond)
+
+    def folded(
+        self, nodes: Sequence[Node], fold: Callable[[list[Array]], Any]
+    ) -> Iterable[Any]:
+        """What is made of the values of nodes at each block of rows, in order.
+
+        Args:
+            fold: see `run.passes.folded`.
+        """
+        beyond = self.rows.beyond
+        if beyond is None or beyond.workers is None or self.in_one(nodes):
+            return (fold(values) for values in self.blocks(nodes))
+        known, columns = self.job.apart(self.built, self.leaves)
+        rows = self.built.model.rows
+        return folded(nodes, known, columns, rows, self.pieces, fold, beyond)
 
     def pieces(self, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Array]]]:
         """Columns of the program in blocks, with the first row's number."""

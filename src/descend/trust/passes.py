@@ -6,13 +6,14 @@ numbers: standard errors and every question that the judge asks of J need no mor
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.graph.blocks import combined
+from descend.graph.blocks import combined, in_tree
 from descend.methods.losses import Poisson
 from descend.run.build import Built
 from descend.run.finished import Normal
@@ -20,7 +21,8 @@ from descend.run.job import Job
 from descend.task.beyond import Beyond
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.rows import Rows
-from descend.trust.complete import Completion
+from descend.trust.complete import Completion, triangle_of_block
+from descend.trust.covariance import stacked
 from descend.trust.goodness import goodness_of_count_sums, goodness_of_sums, sums_of_counts
 from descend.trust.metrics import ClassSums
 from descend.trust.normal_errors import covariance_of_fit
@@ -79,6 +81,14 @@ class PassCompletion(Completion):
         rest = math.sqrt(max(normal.loss * n - float(np.sum(side * side)), 0.0))
         return np.append(side, rest), np.vstack([lower.T, np.zeros(p)])
 
+    def reduced(self) -> tuple[Array, Array]:
+        """As of `Completion`."""
+        residual, columns = self.built.descent.residual, self.slopes()
+        assert residual is not None and columns is not None
+        with np.errstate(all="ignore"):
+            whole = in_tree(self.folded([residual, *columns], triangle_of_block), stacked)
+        return whole[:, -1], whole[:, :-1]
+
     def _counted(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """As of `Completion`, without residuals."""
         loss, made = self.job.settings.loss, self.built.descent
@@ -86,10 +96,7 @@ class PassCompletion(Completion):
             return {}
         weighs = [name for name in (WEIGHT,) if name in self.rows.extra]
         asked = [*self.built.model.nodes, *(made.inputs[name] for name in (TARGET, *weighs))]
-        parts = []
-        for fitted, y, *weight in self.blocks(asked):
-            rate = np.broadcast_to(np.exp(fitted) if loss.log_rate else fitted, y.shape)
-            parts.append(sums_of_counts(y, rate, weight[0] if weight else None))
+        parts = self.folded(asked, functools.partial(_of_counts, loss.log_rate))
         whole = combined(parts, "add")
         return goodness_of_count_sums(whole, self._count(), self.original.counted)
 
@@ -107,18 +114,8 @@ class PassCompletion(Completion):
         residual = made.residual if self.squares and made.residual is not None else prediction
         weighs = [name for name in (WEIGHT, SIGMA) if name in self.rows.extra]
         asked = [residual, prediction, *(made.inputs[name] for name in (TARGET, *weighs))]
-        parts, about = [], None
-        for values in self.blocks(asked):
-            r, fitted, y, *columns = (np.asarray(a, np.float64) for a in values)
-            by = dict(zip(weighs, columns, strict=True))
-            w = by.get(WEIGHT, np.ones(len(y)))
-            whole = w / np.square(by.get(SIGMA, 1.0))
-            about = float(np.mean(y)) if about is None else about
-            apart, off, r = y - fitted, y - about, np.broadcast_to(r, y.shape)
-            # Not by BLAS, whose sums depend on how many threads it has.
-            parts.append(np.array([np.sum(column) for column in (
-                r * r, whole * apart**2, w, w * apart**2, w * np.abs(apart), w * off, w * off**2,
-            )]))  # fmt: skip
+        _, (y,) = next(self.pieces([TARGET]))
+        parts = self.folded(asked, functools.partial(_of_residuals, weighs, float(np.mean(y))))
         chi2, weighed, weight, squares, sizes, first, second = map(float, combined(parts, "add"))
         total, spread = second - first * first / weight, self.spread()
         scaling, unit = self.job.scaling, self._unit() ** 2
@@ -144,3 +141,29 @@ class PassCompletion(Completion):
                 weight = [np.divide(weight[0], own, out=np.zeros(len(y)), where=own > 0)]
             sums.add(output, y, *weight)
         return sums.told()
+
+@np.errstate(all="ignore")
+def _of_counts(log_rate: bool, values: Sequence[Array]) -> Array:
+    """What `sums_of_counts` makes of a block's prediction, targets and perhaps weights."""
+    fitted, y, *weight = values
+    rate = np.broadcast_to(np.exp(fitted) if log_rate else fitted, y.shape)
+    return sums_of_counts(y, rate, weight[0] if weight else None)
+
+
+@np.errstate(all="ignore")
+def _of_residuals(weighs: Sequence[str], about: float, values: Sequence[Array]) -> Array:
+    """The sums of a block that goodness and metrics follow from.
+
+    Args:
+        weighs: of what the last columns are. about: a number near the targets' mean.
+        values: the residual of the program, the prediction, the targets, and those columns.
+    """
+    r, fitted, y, *columns = (np.asarray(a, np.float64) for a in values)
+    by = dict(zip(weighs, columns, strict=True))
+    w = by.get(WEIGHT, np.ones(len(y)))
+    whole = w / np.square(by.get(SIGMA, 1.0))
+    apart, off, r = y - fitted, y - about, np.broadcast_to(r, y.shape)
+    # Not by BLAS, whose sums depend on how many threads it has.
+    return np.array([np.sum(column) for column in (
+        r * r, whole * apart**2, w, w * apart**2, w * np.abs(apart), w * off, w * off**2,
+    )])  # fmt: skip

@@ -123,6 +123,11 @@ class FileSource(Source):
         table.prepare(names)
 
     @property
+    def path(self) -> str:
+        """As the user wrote it."""
+        return self._table.path
+
+    @property
     def seeks(self) -> bool:
         return self._table.seeks
 

@@ -22,7 +22,7 @@ from descend.data.validate import Missing, check_missing
 from descend.errors import DataError, UsageError
 from descend.graph.blocks import BLOCK
 
-__all__ = ["Piece", "Stream"]
+__all__ = ["Piece", "Stream", "mark"]
 
 Array = NDArray[Any]
 
@@ -184,7 +184,7 @@ class Stream:
             for filled in self._read(drop):
                 columns = self._piece(filled).columns
                 surveyor.take(columns, filled.dropped)
-                self._marks.append(_mark(columns))
+                self._marks.append(mark(columns))
                 if scratch is not None and surveyor.sound:
                     scratch.append(filled.buffer, filled.rows)
             found = surveyor.told(least)
@@ -232,6 +232,45 @@ class Stream:
             done = filled.first + filled.rows
         if done != survey.n_rows:
             raise self._source.differs(f"{done} rows, and {survey.n_rows} before")
+
+    def part(
+        self, first_block: int, end_block: int | None, marks: Sequence[bytes] | None = None
+    ) -> Iterator[Piece]:
+        """Give the rows of some blocks, of a source that can be read from anywhere.
+
+        Args:
+            end_block: the one behind the last; None goes to the end of the source.
+            marks: of these blocks (see `mark`), as another process has seen them.
+
+        Raises:
+            DataError: the source has changed meanwhile or gives other blocks, or fails.
+        """
+        seen = 0
+        for filled in self._read(False, first_block):
+            piece, at = self._piece(filled), filled.first // self._block
+            if marks is not None and mark(piece.columns) != marks[at - first_block]:
+                last = filled.first + filled.rows - 1
+                raise self._source.differs(f"among the rows {filled.first} to {last}")
+            yield piece
+            seen = at + 1 - first_block
+            if end_block is not None and at + 1 >= end_block:
+                break
+        if marks is not None and seen != len(marks):
+            raise self._source.differs(f"{seen} blocks from {first_block} on, not {len(marks)}")
+
+    def known(self, survey: Survey, marks: Sequence[bytes]) -> None:
+        """Take over what others have found in all rows, as if `survey` had."""
+        self._survey, self._marks = survey, [*marks]
+
+    @property
+    def marks(self) -> Sequence[bytes]:
+        """Of each block; see `mark`."""
+        return self._marks
+
+    @property
+    def source(self) -> Source:
+        """What the rows come from."""
+        return self._source
 
     def once(self) -> Iterator[Piece]:
         """Give the rows as they are, NaN where they are missing, without a survey before.
@@ -294,7 +333,7 @@ class Stream:
             raise self._source.differs(f"more than {n_rows} rows, which there were before")
         if end < n_rows and filled.rows < self._block:
             raise self._source.differs(f"{end} rows, and {n_rows} before")
-        if _mark(columns) != self._marks[filled.first // self._block]:
+        if mark(columns) != self._marks[filled.first // self._block]:
             raise self._source.differs(f"among the rows {filled.first} to {end - 1}")
 
     def _read(self, drop: bool, first_block: int = 0) -> Iterator[Filled]:
@@ -385,6 +424,6 @@ class _Held:
             self.scratch.close()
 
 
-def _mark(columns: Sequence[Array]) -> bytes:
+def mark(columns: Sequence[Array]) -> bytes:
     """The first and the last row of a block."""
     return b"".join(column[[0, -1]].tobytes() for column in columns)

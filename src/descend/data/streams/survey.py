@@ -19,7 +19,9 @@ from descend.data.validate import (
 from descend.graph.blocks import Tree
 from descend.lean import dataclass
 
-__all__ = ["Moments", "Survey", "Surveyor", "keys_of", "moments_of", "sample_rows"]
+__all__ = [
+    "Moments", "Survey", "SurveyPart", "Surveyor", "keys_of", "moments_of", "sample_rows",
+]  # fmt: skip
 
 Array = NDArray[Any]
 TOGETHER = 1 << 16  # rows
@@ -90,6 +92,24 @@ _Places = dict[tuple[str, str], tuple[list[Array], int]]
 """By the column and what is wrong: the first rows, and how many there are."""
 
 
+class SurveyPart(NamedTuple):
+    """What one of several surveyors has seen of its part of the blocks.
+
+    Attributes:
+        n_rows: how many. moments: of each block, column by column.
+        keys, rows, values: of the rows that may be in the sample.
+        odd, low: the rows that are refused.
+    """
+
+    n_rows: int
+    moments: list[list[Moments]]
+    keys: Array
+    rows: Array
+    values: Array
+    odd: _Places
+    low: _Places
+
+
 class Surveyor:
     """Takes blocks in order, and tells what is known after the last.
 
@@ -98,17 +118,22 @@ class Surveyor:
         seed, most: of the sample; see `sample_rows`.
         positive: columns that must be so; True where zero is allowed in some of the rows, as of
             weights. Such rows are in the sample only where there are too few others.
+        first: the row that it begins with, where others see those before, and join the parts.
     """
 
     def __init__(
-        self, names: Sequence[str], seed: int, most: int, positive: Mapping[str, bool] | None = None
-    ) -> None:
+        self, names: Sequence[str], seed: int, most: int,
+        positive: Mapping[str, bool] | None = None, first: int | None = None,
+    ) -> None:  # fmt: skip
         self.names, self._positive = names, positive or {}
         self._tree = Tree(_joined)
         self._chosen = _Chosen(len(names), seed, most)
         self._odd: _Places = {}
         self._low: _Places = {}
-        self.n_rows = self.n_dropped = 0
+        self._blocks: list[list[Moments]] = []
+        self._apart, self._first = first is not None, first or 0
+        self.n_rows = self._first
+        self.n_dropped = 0
 
     @property
     def sound(self) -> bool:
@@ -130,6 +155,8 @@ class Surveyor:
             if self._positive.get(name):
                 last = column == 0 if last is None else last | (column == 0)
         self._tree.add(found)
+        if self._apart:
+            self._blocks.append(found)
         self._chosen.take(self.n_rows, rows, columns, last)
         self.n_rows, self.n_dropped = self.n_rows + rows, n_dropped
 
@@ -140,6 +167,22 @@ class Surveyor:
             if count < MOST_ROWS:
                 seen.append(self.n_rows + rows[:MOST_ROWS])
             where[key] = seen, count + len(rows)
+
+    def part(self) -> SurveyPart:
+        """What it has seen, for another one to `join`."""
+        chosen = self._chosen.few()
+        return SurveyPart(self.n_rows - self._first, self._blocks, *chosen, self._odd, self._low)
+
+    def join(self, part: SurveyPart) -> None:
+        """Take the part that follows on what was seen, as if its blocks had been taken."""
+        for found in part.moments:
+            self._tree.add(found)
+        self._chosen.join(part.keys, part.rows, part.values)
+        for where, more in ((self._odd, part.odd), (self._low, part.low)):
+            for key, (rows, count) in more.items():
+                seen, before = where.get(key, ([], 0))
+                where[key] = [*seen, *rows], before + count
+        self.n_rows += part.n_rows
 
     def told(self, least: int) -> Survey:
         """What is known.
@@ -231,6 +274,18 @@ class _Chosen:
         self._rows = np.append(self._rows, numbers[near])
         more = np.array([column[near] for column in columns]).reshape(len(columns), len(near))
         self._values = np.concatenate([self._values, more], axis=1)
+        if len(self._keys) > 2 * self._most:
+            self._cut()
+
+    def few(self) -> tuple[Array, Array, Array]:
+        """The keys, rows and values of those that may be in the sample."""
+        self._cut()
+        return self._keys, self._rows, self._values
+
+    def join(self, keys: Array, rows: Array, values: Array) -> None:
+        """Look at what another one has left of further rows."""
+        self._keys, self._rows = np.append(self._keys, keys), np.append(self._rows, rows)
+        self._values = np.concatenate([self._values, values], axis=1)
         if len(self._keys) > 2 * self._most:
             self._cut()
 
