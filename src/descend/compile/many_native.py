@@ -59,7 +59,7 @@ class NativeMany:
         self.width = lanes_of(program) if width is None else width
         fixed = [n for node in program.fixed for n in node.shape if isinstance(n, Dim)]
         self._dims = list(dict.fromkeys([program.rows, *fixed]))
-        self._key = _key(program)
+        self.key = _key(program)
         self._variants: dict[bool, tuple[LanesText, Loaded]] = {}
 
     def variant(self, ragged: bool) -> tuple[LanesText, Loaded]:
@@ -77,7 +77,7 @@ class NativeMany:
                 return as_json(written.about(), self._dims), emit_object(written.text)
 
             about, loaded = cached_code(
-                digest("many", self._key, str(self.width), str(ragged)), make
+                digest("many", self.key, str(self.width), str(ragged)), make
             )
             found = LanesText(text="", **from_json(about, self._dims)), loaded
             self._variants[ragged] = found

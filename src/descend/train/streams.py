@@ -31,7 +31,7 @@ from descend.trace.model import Model
 from descend.train.descents import Descents
 from descend.train.reading import Reading
 
-__all__ = ["in_passes", "read_source"]
+__all__ = ["columns_used", "in_passes", "read_source"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SAMPLE = 10_000  # rows that stay in memory
@@ -62,7 +62,7 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
                 f"{name} is given as {type(value).__name__}, and the rows come from a source",
                 remedy=f'name its column: {name}="w"',
             )
-    data, target = _columns(model, y, known, where)
+    data, target = columns_used(model, y, known, where)
     names = [*dict.fromkeys([*data, target, *weights.values()])]
     scratch = None if options.scratch is None else os.fspath(options.scratch)
     stream = open_stream(source, names, scratch=scratch)
@@ -104,7 +104,7 @@ def _beyond(
     )  # fmt: skip
 
 
-def _columns(
+def columns_used(
     model: Any, y: Any, known: Sequence[str], where: str
 ) -> tuple[list[str], str]:
     """The columns that a model takes as data, and that of the target."""

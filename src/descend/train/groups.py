@@ -1,0 +1,656 @@
+"""`fit_many` over rows that come: group by group, within little memory, from file to file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import re
+import time
+import types
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from descend.data.allowed import memory_free
+from descend.data.frames import column_names, is_table
+from descend.data.groups.keys import Batch, are_together, batches_in_order, batches_of_files
+from descend.data.groups.rows import ORDINAL, GroupedRows
+from descend.data.groups.store import Parts, as_os_error, flushed
+from descend.data.quoting import identifier, quoted
+from descend.data.room import in_bytes, place_for
+from descend.data.streams.ahead import Ahead, GetFree
+from descend.data.streams.named import named
+from descend.data.streams.source import check_known
+from descend.errors import DataError, DescendError, InternalError, UsageError, warn
+from descend.program.lanes import ManyBuilt
+from descend.records.many import BAD_DATA, JUDGED, OUTCOMES, VERDICTS_OF
+from descend.result.groups import GroupFits
+from descend.result.many import ManyFits
+from descend.run.drive import listening
+from descend.run.many_drive import ManyDrive
+from descend.run.many_job import ManyJob
+from descend.show.output import check_output_path, written_whole
+from descend.task.columns import TARGET, column_key
+from descend.task.datasets import ManyData, key_names
+from descend.task.declared import problem_of
+from descend.task.options import Options
+from descend.task.rows import WEIGHTS
+from descend.trace.formula import Formula
+from descend.train.closer import LEAST, PASSED_ON, SHARE
+from descend.train.fit import fit
+from descend.train.streams import columns_used
+
+__all__ = ["fit_groups"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Closer = Callable[[Array], tuple[Array, int]]
+FitSome = Callable[[Any, ManyData, Options, Closer], tuple[ManyFits, ManyJob, ManyDrive]]
+PART_SECONDS = 1.0  # what is lost at most where a run is killed, about
+ROOM = 0.5  # of the free memory may be filled by results
+FORM = "FORMAT parquet, COMPRESSION zstd"
+NUMBERED = ("iterations", "loss", "chi2", "dof")
+SUMS = ("n_further", "n_mended", "n_closer", "n_cut")
+NOT_OF_THE_RESULT = ("to", "restart", "scratch", "progress", "threads", "by", *WEIGHTS)
+
+
+def fit_groups(
+    model: Any, source: Any, y: Any, options: Options, some: FitSome
+) -> ManyFits | GroupFits:
+    """Fit each group of the rows of a source.
+
+    Args:
+        some: fits some groups whose rows are in memory.
+
+    Raises:
+        UsageError, DataError: what cannot be meant, or used as it is, with what to do instead.
+    """
+    call = _Call(model, source, y, options, some)
+    try:
+        return call.in_memory() if call.target is None else call.in_file()
+    finally:
+        call.close()
+
+
+class _Call:
+    """A call of `fit_many` over a source."""
+
+    def __init__(self, model: Any, source: Any, y: Any, options: Options, some: FitSome) -> None:
+        self.begun = time.perf_counter()
+        self.model, self.options, self.some = model, options, some
+        self.rows: GroupedRows | None = None
+        self.parts: Parts | None = None
+        if options.by is None:
+            raise UsageError(
+                "the rows come from a source, and nothing says which of them belong to one fit",
+                remedy='name the column: by="id", or several: by=["a", "b"]; write fit(…) for a '
+                "single fit",
+            )
+        self.by = key_names(options.by)
+        self.target = None if options.to is None else _target(options.to)
+        if self.target is None and options.restart:
+            raise UsageError(
+                "restart throws away what is kept beside a file, and none is named",
+                remedy='add to="fits.parquet", or leave out restart',
+            )
+        self.weights = _weights(options)
+        if is_table(source):
+            known, self.where = column_names(source), "the table"
+        else:
+            source, known, self.where = named(source)
+        for name in self.by:
+            check_known(self.where, name, known)
+        rest = [name for name in known if name not in self.by]
+        self.data, self.y = columns_used(model, y, rest, self.where)
+        names = [*dict.fromkeys([*self.data, self.y, *self.weights.values()])]
+        self.names = names
+        scratch = None if options.scratch is None else str(options.scratch)
+        self.place = place_for(scratch)
+        if self.target is not None:  # nobody else is at work on it from here on
+            self.parts = Parts(self.target, bool(options.restart))
+        try:
+            self.rows = GroupedRows(source, names, self.by, self.place, self.where)
+        except BaseException:
+            self.close()
+            raise
+        self.tally: Counter[str] = Counter()
+        self.ends: Counter[int] = Counter()
+        self.said: dict[str, None] = {}
+        self.points: int | None = None
+        self.last: ManyFits | None = None
+        self.compiling = 0.0
+
+    def close(self) -> None:
+        """Give up what is held; parts stay."""
+        if self.rows is not None:
+            self.rows.close()
+        if self.parts is not None:
+            self.parts.leave()
+
+    # --- the fits
+
+    def _batches(self, together: bool, begin: tuple[int, int]) -> Ahead:
+        rows = self.rows
+        assert rows is not None
+        way = batches_in_order if together else batches_of_files
+
+        def produce(get: GetFree) -> Iterator[Any]:
+            batches = way(rows, self.place, begin)
+            while True:
+                free = get()
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                yield batch._replace(buffer=free)
+
+        return Ahead(produce, (1, 1), rows.cancel)
+
+    def _fits(self, together: bool, begin: tuple[int, int]) -> Iterator[tuple[Batch, ManyFits]]:
+        """All groups from somewhere on, some at a time, until Ctrl-C comes."""
+        meter = self.options.progress
+        if meter is not None:
+            meter.start(None, "fit")
+        ahead = self._batches(together, begin)
+        try:
+            for batch in ahead:
+                with listening() as heard:
+                    found = self._fitted(batch)
+                    if found.interrupted or heard.hit:
+                        self.tally["interrupted"] = 1
+                        return
+                    self.tally["groups"] += len(found)
+                    self.tally["rows"] += int(batch.counts.sum())
+                    yield batch, found
+                    if meter is not None:
+                        meter.update(self.tally["groups"], float("nan"), self.tally["rows"])
+        except KeyboardInterrupt:
+            self.tally["interrupted"] = 1
+        finally:
+            ahead.stop()
+            if meter is not None:
+                meter.close()
+
+    def _fitted(self, batch: Batch) -> ManyFits:
+        import warnings
+
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                found = self._passed(batch) if batch.blocks is not None else self._held(batch)
+            except DataError as error:
+                raise self._renamed(error, batch) from None
+        for each in told:
+            self.said.setdefault(str(each.message))
+        if not found.interrupted:
+            self._count(found)
+        return found
+
+    def _count(self, found: ManyFits) -> None:
+        codes, numbers = np.unique(found.status, return_counts=True)
+        self.ends.update(dict(zip(codes.tolist(), numbers.tolist(), strict=True)))
+        for name in SUMS:
+            self.tally[name] += getattr(found, name)
+        self.compiling += found.compile_seconds
+        if self.last is None or found.lanes > 1:
+            self.last = found
+
+    def _held(self, batch: Batch) -> ManyFits:
+        """The fits of groups in memory."""
+        own = dict(zip(self.names, batch.columns, strict=True))
+        x = {name: own[name] for name in dict.fromkeys([*self.data, self.y])}
+        y = None if isinstance(self.model, str | Formula) and self.options_y is None else self.y
+        options = self.options.but(progress=None, threads=self.options.threads)
+        problem = problem_of(self.model, x, y, options)
+        assert problem.y is not None
+        columns = {column_key(n): a for n, a in problem.columns.items()} | {TARGET: problem.y}
+        columns |= {name: own[column] for name, column in self.weights.items()}
+        offsets = np.append(0, np.cumsum(batch.counts)).astype(np.int64)
+        data = ManyData(problem, columns, (), offsets)
+        found, job, drive = self.some(self.model, data, options, self._closer)
+        if self.last is None and not found.interrupted:
+            self._settle(job, job.built(drive.optimizer))
+        if self.points is not None and (batch.counts != self.points).any():
+            raise UsageError(
+                f"the model asks for the number of rows, and the groups have {self.points} and "
+                f"{batch.counts[batch.counts != self.points][0]} points",
+                remedy="write the model without the number of rows, or fit equally long ones",
+            )
+        return found
+
+    @property
+    def options_y(self) -> Any:
+        """The target, where the formula does not name it."""
+        if isinstance(self.model, Formula):
+            return None if self.model.target else self.y
+        return None if isinstance(self.model, str) and "=" in self.model else self.y
+
+    def _settle(self, job: ManyJob, built: ManyBuilt) -> None:
+        """Compare the program with that of the parts that are there."""
+        self.points = built.rows if isinstance(built.rows, int) else None
+        if self.parts is not None:
+            self.parts.settle("the model's program", _mark(job, built))
+
+    def _closer(self, which: Array) -> tuple[Array, int]:
+        """At one of twenty groups so far, or at 1000, is looked closer: whatever the batches."""
+        took = np.zeros(len(which), bool)
+        for j, i in enumerate(which.tolist()):
+            took[j] = self.tally["looked"] < max(LEAST, (self.tally["groups"] + i + 1) // SHARE)
+            self.tally["looked"] += bool(took[j])
+        self.tally["passed over"] += int(np.sum(~took))
+        return np.concatenate([which[took], which[~took]]), int(took.sum())
+
+    def _passed(self, batch: Batch) -> ManyFits:
+        """The fit of one group that has too many rows to be held: in passes."""
+        assert batch.blocks is not None
+        given, o = batch.blocks, self.options
+        name = self._called(batch, 0)
+        self.said.setdefault(
+            f"{name} has {batch.counts[0]:,} rows: they are gone through in passes"
+        )
+        if o.missing != "drop" and any(
+            not np.isfinite(column).all() for block in given() for column in block
+        ):
+            if o.missing == "raise":
+                raise DataError(
+                    f"values of {name} are missing or not finite",
+                    remedy='write missing="drop" to leave out such points, or "skip" such fits',
+                )
+            return self._one(None, BAD_DATA, int(batch.counts[0]))
+
+        def blocks() -> Iterator[dict[str, Array]]:
+            for block in given():
+                yield dict(zip(self.names, block, strict=True))
+
+        plain = {n: getattr(o, n) for n in PASSED_ON} | self.weights
+        if not isinstance(self.model, str | Formula):
+            plain.pop("params")
+        missing = "drop" if o.missing == "drop" else "raise"
+        try:
+            own = fit(
+                self.model, blocks, self.options_y, start=o.start, starts=o.starts,
+                epochs=o.max_iter, seed=o.seed, threads=o.threads, missing=missing,
+                stream=True, scratch=self.place, **plain,
+            )  # fmt: skip
+        except DescendError as error:
+            error.message = f"{name}: {error.message}"
+            raise
+        return self._one(own, JUDGED[own.status], int(batch.counts[0]))
+
+    def _one(self, own: Any, code: int, count: int) -> ManyFits:
+        """A single fit as the only one of many."""
+        if own is None:
+            if self.last is None:
+                raise DataError(
+                    "the first group has missing values, and too many rows to be held",
+                    remedy='write missing="drop" to leave out such points',
+                )
+            shapes = {n: a.shape[1:] for n, a in self.last.params.items()}
+            params = {n: np.full((1, *shape), np.nan) for n, shape in shapes.items()}
+            size = sum(int(np.prod(shape)) for shape in shapes.values())
+            errors, loss, chi2, dof, steps = params, np.nan, np.nan, count - size, 0
+            cov = None
+        else:
+            params = {n: np.asarray(v, float)[None] for n, v in own.params.items()}
+            errors = {
+                n: np.asarray(own.stderr.get(n, np.full(a.shape[1:], np.nan)), float)[None]
+                for n, a in params.items()
+            }
+            loss, chi2, dof, steps = own.loss, own.chi2, own.dof, own.n_evaluations
+            cov = own.covariance
+        covariance = None
+        if self.options.covariance:
+            p = sum(a[0].size for a in params.values())
+            covariance = np.full((1, p, p), np.nan) if cov is None else np.asarray(cov)[None]
+        found = ManyFits(
+            params, errors, np.array([code], np.int8), np.array([steps]), np.array([loss]),
+            np.array([np.nan if chi2 is None else chi2]), np.array([dof]), covariance, None,
+            "fit", self._title, self.y,
+        )  # fmt: skip
+        found.interrupted = own is not None and own.status == "interrupted"
+        return found
+
+    @property
+    def _title(self) -> str:
+        text = self.model.text if isinstance(self.model, Formula) else self.model
+        return text if isinstance(text, str) else getattr(self.model, "__name__", "the model")
+
+    # --- words
+
+    def _called(self, batch: Batch, i: int) -> str:
+        assert self.rows is not None
+        key = self.rows.key_of(int(batch.rows[i]))
+        return "the group " + ", ".join(f"{n} = {v}" for n, v in zip(self.by, key, strict=True))
+
+    def _renamed(self, error: DataError, batch: Batch) -> DataError:
+        """An error that names a fit by its number, by its key."""
+        text, found = error.message, re.search(r"\bfit (\d+)\b", error.message)
+        if found and int(found[1]) < len(batch.rows):
+            text = text.replace(found[0], self._called(batch, int(found[1])), 1)
+        elif batch.blocks is None and "the group " not in text:
+            ends = (self._called(batch, i).removeprefix("the group ") for i in (0, -1))
+            text = f"{text}; it is one of the groups from {' to '.join(ends)}"
+        return DataError(text, remedy=error.remedy)
+
+    def _tell(self) -> list[str]:
+        """What is to be known, warned of."""
+        assert self.rows is not None
+        said = [*self.said]
+        missing = self.rows.n_rows - self.tally["rows"]
+        if missing and not self.tally["interrupted"]:
+            self.tally["without key"] = missing
+            said.append(
+                f"{missing:,} of {self.rows.n_rows:,} rows say no group in "
+                f"{' or '.join(self.by)}: they are left out"
+            )
+        if self.tally["passed over"]:
+            said.append(
+                f"{self.tally['passed over']:,} doubtful fits were not looked at closer: they are "
+                f"more than one in {SHARE}"
+            )
+        for text in said:
+            warn(text)
+        return said
+
+    def _refuse_none(self) -> None:
+        if not self.tally["groups"] and not self.tally["interrupted"]:
+            raise DataError(
+                f"{self.where} has no rows with a key in {' and '.join(self.by)}",
+                remedy="name columns that say which rows belong together",
+            )
+
+    # --- into memory
+
+    def in_memory(self) -> ManyFits:
+        """All results as arrays, in the order of the keys."""
+        rows = self.rows
+        assert rows is not None
+        free, size, heads, found = memory_free(), 0, [], []
+        for batch, own in self._fits(are_together(rows.codes()), (0, 0)):
+            heads.append(batch.rows.copy())
+            found.append(own)
+            size += sum(a.nbytes for a in own.numbers().values())
+            if free is not None and size > ROOM * free:
+                raise UsageError(
+                    f"the results take more than half of the {in_bytes(free)} of memory that are "
+                    "free",
+                    remedy='write them into a file: to="fits.parquet"',
+                )
+        self._refuse_none()
+        if not found:
+            raise KeyboardInterrupt
+        keys, order = rows.keys_of(np.concatenate(heads))
+        whole = _joined(found, order)
+        whole.keys, whole.by = _as_keys(keys)
+        for name in SUMS:
+            setattr(whole, name, self.tally[name])
+        whole.interrupted = bool(self.tally["interrupted"])
+        whole.warnings = self._tell()
+        whole.seconds = time.perf_counter() - self.begun - self.compiling
+        whole.compile_seconds = self.compiling
+        return whole
+
+    # --- into a file
+
+    def in_file(self) -> GroupFits:
+        """All results in a Parquet file, in the order of the keys."""
+        parts, rows = self.parts, self.rows
+        assert parts is not None and rows is not None and self.target is not None
+        parts.begin(self._identity() | rows.identity())
+        if "rows stand together" not in parts.known:
+            parts.settle("rows stand together", are_together(rows.codes()))
+        begin = self._gone_on()
+        before = self.tally["groups"]
+        if not parts.known.get("all are done"):
+            self._into_parts(parts, begin)
+            self._refuse_none()
+            if not self.tally["interrupted"]:
+                parts.settle("all are done", True)
+        if not self.tally["interrupted"]:
+            self._written(parts, rows)
+            parts.remove()
+        told = self._tell()
+        if before:
+            told.insert(0, f"{before:,} groups were done by an earlier run, and are taken from it")
+        return self._record(parts, before, told)
+
+    def _gone_on(self) -> tuple[int, int]:
+        """Where the parts that are there end; what they come to is counted."""
+        assert self.parts is not None
+        begin = 0, 0
+        for entry in self.parts.entries:
+            begin = entry["after"][0], entry["after"][1]
+            self.tally.update(entry["tally"])
+            self.ends.update({int(code): n for code, n in entry["ends"].items()})
+            self.said.update(dict.fromkeys(entry["said"]))
+        return begin
+
+    def _into_parts(self, parts: Parts, begin: tuple[int, int]) -> None:
+        held: list[dict[str, Array]] = []
+        state = self._state()
+        since = time.perf_counter()
+        after = begin
+
+        def keep() -> None:
+            nonlocal state, since
+            if not held:
+                return
+            columns = {n: np.concatenate([own[n] for own in held]) for n in held[0]}
+            now = self._state()
+            entry = {"after": after, **_difference(now, state)}
+            with listening():
+                parts.add(columns, entry)
+                held.clear()
+            state, since = now, time.perf_counter()
+
+        together = parts.known["rows stand together"]
+        try:
+            for batch, found in self._fits(together, begin):
+                if "columns" not in parts.known:
+                    self._check_names([*found.numbers()])
+                    parts.settle("columns", [*self._columns(found)])
+                    parts.settle("parameters", [*_parameters(found)])
+                held.append(self._columns(found) | {"key": batch.codes, "row": batch.rows})
+                after = batch.after
+                if time.perf_counter() - since >= PART_SECONDS:
+                    keep()
+        except BaseException:
+            with _quietly():
+                keep()
+            raise
+        keep()
+
+    def _state(self) -> dict[str, Any]:
+        return {"tally": Counter(self.tally), "ends": Counter(self.ends), "said": [*self.said]}
+
+    def _columns(self, found: ManyFits) -> dict[str, Array]:
+        columns = found.numbers()
+        if found.covariance is not None:
+            p = found.covariance.shape[1]
+            columns |= {
+                f"covariance[{i},{j}]": found.covariance[:, i, j]
+                for i in range(p) for j in range(i, p)
+            }  # fmt: skip
+        return columns | {"code": found.status} | {n: getattr(found, n) for n in NUMBERED}
+
+    def _check_names(self, columns: list[str]) -> None:
+        taken = {*columns, "status", "verdict", "success", *NUMBERED}
+        for name in self.by:
+            if name in taken:
+                raise UsageError(
+                    f'the column "{name}" of the keys is called as a column of the results',
+                    remedy="rename one of them",
+                )
+
+    def _written(self, parts: Parts, rows: GroupedRows) -> None:
+        """The file out of its parts: in the order of the keys, whole or not at all."""
+        assert self.target is not None
+        listed = ", ".join(map(quoted, parts.paths()))
+        source = f"read_parquet([{listed}], union_by_name=true) p"
+        keys = [identifier(name) for name in self.by]
+        if rows.is_plain:
+            chosen = [f"CAST(p.key AS {rows.types[0]}) AS {keys[0]}"]
+            order = "p.key"
+        else:
+            source += f" JOIN ({rows.keyed()}) k ON p.row = k.{ORDINAL}"
+            chosen = [f"k.{key} AS {key}" for key in keys]
+            order = ", ".join(f"k.{key}" for key in keys)
+        numbers = [name for name in parts.known["columns"] if name not in ("code", *NUMBERED)]
+        chosen += [f"p.{identifier(name)}" for name in numbers]
+        chosen += ["m.status", "m.verdict", "m.success", *(f"p.{name}" for name in NUMBERED)]
+        ends = ", ".join(
+            f"({code}, {quoted(OUTCOMES[code].name)}, {quoted(VERDICTS_OF[code])}, "
+            f"{OUTCOMES[code].success})" for code in sorted(self.ends)
+        )  # fmt: skip
+        query = (
+            f"SELECT {', '.join(chosen)} FROM {source} JOIN (VALUES {ends}) "
+            f"m(code, status, verdict, success) ON p.code = m.code ORDER BY {order}"
+        )
+        with written_whole(self.target) as temporary:
+            try:
+                rows.write(query, str(temporary), FORM)
+            except duckdb.Error as error:
+                rows.check()
+                raise as_os_error(error) from None
+            with duckdb.connect() as link:
+                file = f"read_parquet({quoted(str(temporary))})"
+                ((count,),) = link.execute(f"SELECT count(*) FROM {file}").fetchall()
+            if count != self.tally["groups"]:
+                raise InternalError(f"{self.tally['groups']} groups came to {count} rows")
+            flushed(Path(temporary))
+
+    def _record(self, parts: Parts, before: int, told: list[str]) -> GroupFits:
+        last, tally = self.last, self.tally
+        order = sorted(self.ends, key=lambda code: -self.ends[code])
+        counts: dict[str, int] = {}
+        for code in order:
+            name = OUTCOMES[code].name
+            counts[name] = counts.get(name, 0) + self.ends[code]
+        return GroupFits(
+            str(self.target), self.by, tally["groups"], tally["rows"], counts, self._title, self.y,
+            tuple(parts.known.get("parameters", ())), tally["without key"], before,
+            *(tally[name] for name in SUMS),
+            seconds=time.perf_counter() - self.begun, compile_seconds=self.compiling,
+            threads=1 if last is None else last.threads, lanes=1 if last is None else last.lanes,
+            interrupted=bool(tally["interrupted"]), parts=str(parts.folder), warnings=told,
+        )  # fmt: skip
+
+    def _identity(self) -> dict[str, Any]:
+        """What this call is: what its results depend on beside the rows."""
+        o = self.options
+        found = {"the model": _plain(self.model), "the target": self.y, "by": list(self.by)}
+        found |= {name: self.weights.get(name) for name in WEIGHTS}
+        for name, value in vars(o).items():
+            if name != "entry" and name not in NOT_OF_THE_RESULT:
+                found[name] = _plain(value)
+        for library in ("descend", "duckdb", "numpy"):
+            found[f"the version of {library}"] = importlib.metadata.version(library)
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _target(to: Any) -> Path:
+    target = check_output_path(to, "results of the fits")
+    if target.suffix.lower() not in (".parquet", ".pq"):
+        raise UsageError(
+            f'the results of groups that come are written as Parquet, and "{to}" is none',
+            remedy=f'name it "{target.stem}.parquet"',
+        )
+    return target
+
+
+def _weights(options: Options) -> dict[str, str]:
+    found = {n: getattr(options, n) for n in WEIGHTS if getattr(options, n) is not None}
+    for name, value in found.items():
+        if not isinstance(value, str):
+            raise UsageError(
+                f"{name} is given as {type(value).__name__}, and the rows come from a source",
+                remedy=f'name its column: {name}="w"',
+            )
+    return found
+
+
+def _parameters(found: ManyFits) -> Iterator[str]:
+    return (n for n in found.numbers() if n.partition("[")[0] in found.params or n in found.params)
+
+
+def _difference(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What a part adds to what is known."""
+    return {
+        "tally": dict(now["tally"] - before["tally"]), "ends": dict(now["ends"] - before["ends"]),
+        "said": [text for text in now["said"] if text not in before["said"]],
+    }  # fmt: skip
+
+
+def _joined(found: list[ManyFits], order: Array) -> ManyFits:
+    """Some fits after others, in an order."""
+    whole = found[-1]
+
+    def one(arrays: list[Any]) -> Any:
+        return None if arrays[0] is None else np.concatenate(arrays)[order]
+
+    for name in ("params", "stderr"):
+        own = getattr(whole, name)
+        setattr(whole, name, {n: one([getattr(f, name)[n] for f in found]) for n in own})
+    for name in ("status", "covariance", "starts", "agreed", *NUMBERED):
+        arrays = [getattr(f, name) for f in found]
+        whole_array = None if any(a is None for a in arrays) else one(arrays)
+        setattr(whole, name, whole_array)
+    return whole
+
+
+def _as_keys(columns: dict[str, Array]) -> tuple[Array, str | tuple[str, ...]]:
+    if len(columns) == 1:
+        ((name, keys),) = columns.items()
+        return keys, name
+    size = len(next(iter(columns.values())))
+    keys = np.empty(size, [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        keys[name] = column
+    return keys, tuple(columns)
+
+
+def _mark(job: ManyJob, built: ManyBuilt) -> str:
+    """What tells the program from others: its graph, and the numbers that it holds."""
+    mark = hashlib.blake2b(built.runner.key.encode(), digest_size=16)
+    for name, value in sorted(job.fixed(built).items()):
+        array = np.ascontiguousarray(value)
+        mark.update(f"{name} {array.dtype} {array.shape} ".encode() + array.tobytes())
+    return mark.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A value of an option as JSON has it; what is no number and no text by its spelling."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, types.FunctionType):
+        return f"{value.__qualname__} {_code(value.__code__)}"
+    if isinstance(value, Formula):
+        return value.text
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _code(code: types.CodeType) -> str:
+    """A digest of what a function does; the program says the rest."""
+    inner = [_code(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    parts = [code.co_code.hex(), *inner, *code.co_names, *code.co_varnames]
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
+
+
+class _quietly:
+    """What fails while something else is told does not take its place."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> bool:
+        return isinstance(error, DescendError | OSError)
+
+
