@@ -321,7 +321,7 @@ class _Call:
 
     def _called(self, batch: Batch, i: int) -> str:
         assert self.rows is not None
-        key = self.rows.key_of(int(batch.rows[i]))
+        key = self.rows.key_of(int(batch.rows[i]), int(batch.codes[i]))
         return "the group " + ", ".join(f"{n} = {v}" for n, v in zip(self.by, key, strict=True))
 
     def _renamed(self, error: DataError, batch: Batch) -> DataError:
@@ -367,9 +367,10 @@ class _Call:
         """All results as arrays, in the order of the keys."""
         rows = self.rows
         assert rows is not None
-        free, size, heads, found = memory_free(), 0, [], []
+        free, size, heads, codes, found = memory_free(), 0, [], [], []
         for batch, own in self._fits(are_together(rows.codes()), (0, 0)):
             heads.append(batch.rows.copy())
+            codes.append(batch.codes.copy())
             found.append(own)
             size += sum(a.nbytes for a in own.numbers().values())
             if free is not None and size > ROOM * free:
@@ -381,7 +382,7 @@ class _Call:
         self._refuse_none()
         if not found:
             raise KeyboardInterrupt
-        keys, order = rows.keys_of(np.concatenate(heads))
+        keys, order = rows.keys_of(np.concatenate(heads), np.concatenate(codes))
         whole = _joined(found, order)
         whole.keys, whole.by = _as_keys(keys)
         for name in SUMS:

@@ -32,10 +32,11 @@ Array = NDArray[Any]
 MEMORY = "200MB"  # for queries
 THREADS = 2
 ORDINAL = "descend_row"
-WHOLE = (
-    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "BOOLEAN",
-)  # fmt: skip
-"""Types of a key that is its own code."""
+WHOLE = {
+    "TINYINT": "i1", "SMALLINT": "i2", "INTEGER": "i4", "BIGINT": "i8", "UTINYINT": "u1",
+    "USMALLINT": "u2", "UINTEGER": "u4", "BOOLEAN": "?",
+}  # fmt: skip
+"""Types of a key that is its own code, and what NumPy calls them."""
 NESTED = ("[", "STRUCT", "MAP", "UNION")
 
 
@@ -60,7 +61,6 @@ class GroupedRows:
         called: what the user calls the source.
         n_rows: how many rows there are, with those that have no key.
         is_plain: whether the key is one whole number, and its own code.
-        width: words of a row in `blocks`: code, check, number of the row, columns.
 
     Raises:
         DataError: a column is absent, or holds no numbers; a key that is a list.
@@ -94,7 +94,6 @@ class GroupedRows:
                 )
         self.is_plain = len(by) == 1 and self.types[0] in WHOLE
         self.n_rows = sum(part.rows for part in self._from)
-        self.width = 3 + len(names)
 
     # --- where they are
 
@@ -270,13 +269,22 @@ class GroupedRows:
         keys = ", ".join(map(identifier, self.by))
         return self._selected(f"{keys}, {ORDINAL} AS {ORDINAL}", 0)
 
-    def key_of(self, row: int) -> tuple[Any, ...]:
-        """The key of a row, by its number."""
+    def key_of(self, row: int, code: int) -> tuple[Any, ...]:
+        """The key of a group, by the number of its first row and its code."""
+        if self.is_plain:
+            return (bool(code) if self.types[0] == "BOOLEAN" else code,)
         chosen = ", ".join(f"CAST({identifier(name)} AS VARCHAR)" for name in self.by)
         return tuple(self._rows(f"{self._selected(chosen, row)} LIMIT 1")[0])
 
-    def keys_of(self, rows: Array) -> tuple[dict[str, Array], Array]:
-        """The keys of these rows as columns, in order, and the places that their rows have."""
+    def keys_of(self, rows: Array, codes: Array) -> tuple[dict[str, Array], Array]:
+        """The keys of groups as columns, in order, and the places that the groups have.
+
+        Args:
+            rows: the number of the first row of each. codes: of their keys.
+        """
+        if self.is_plain:
+            order = np.argsort(codes, kind="stable")
+            return {self.by[0]: codes[order].astype(WHOLE[self.types[0]])}, order
         self._link.register("heads", {"row": rows, "place": np.arange(len(rows))})
         keys = ", ".join(f"k.{identifier(name)}" for name in self.by)
         found = self._link.execute(
