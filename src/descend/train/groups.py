@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import re
 import time
-import types
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 
 from descend.data.allowed import memory_free
 from descend.data.frames import column_names, is_table
 from descend.data.groups.keys import Batch, are_together, batches_in_order, batches_of_files
-from descend.data.groups.rows import ORDINAL, GroupedRows
-from descend.data.groups.store import Parts, as_os_error, flushed
-from descend.data.quoting import identifier, quoted
+from descend.data.groups.rows import GroupedRows
+from descend.data.groups.store import Parts
 from descend.data.room import in_bytes, place_for
 from descend.data.streams.ahead import Ahead, GetFree
 from descend.data.streams.named import named
 from descend.data.streams.source import check_known
-from descend.errors import DataError, DescendError, InternalError, UsageError, warn
+from descend.errors import DataError, DescendError, UsageError, warn
 from descend.program.lanes import ManyBuilt
-from descend.records.many import BAD_DATA, JUDGED, OUTCOMES, VERDICTS_OF
+from descend.records.many import OUTCOMES
+from descend.result.group_file import NUMBERED, check_names, part_columns, write_group_file
 from descend.result.groups import GroupFits
 from descend.result.many import ManyFits
 from descend.run.drive import listening
 from descend.run.many_drive import ManyDrive
 from descend.run.many_job import ManyJob
-from descend.show.output import check_output_path, written_whole
+from descend.show.output import check_output_path
 from descend.task.columns import TARGET, column_key
 from descend.task.datasets import ManyData, key_names
 from descend.task.declared import problem_of
 from descend.task.options import Options
 from descend.task.rows import WEIGHTS
 from descend.trace.formula import Formula
-from descend.train.closer import LEAST, PASSED_ON, SHARE
-from descend.train.fit import fit
+from descend.train.closer import LEAST, SHARE
+from descend.train.group_calls import call_of, mark_of
+from descend.train.long_groups import LongGroup, fit_long
 from descend.train.streams import columns_used
 
 __all__ = ["fit_groups"]
@@ -51,10 +49,7 @@ Closer = Callable[[Array], tuple[Array, int]]
 FitSome = Callable[[Any, ManyData, Options, Closer], tuple[ManyFits, ManyJob, ManyDrive]]
 PART_SECONDS = 1.0  # what is lost at most where a run is killed, about
 ROOM = 0.5  # of the free memory may be filled by results
-FORM = "FORMAT parquet, COMPRESSION zstd"
-NUMBERED = ("iterations", "loss", "chi2", "dof")
 SUMS = ("n_further", "n_mended", "n_closer", "n_cut")
-NOT_OF_THE_RESULT = ("to", "restart", "scratch", "progress", "threads", "by", *WEIGHTS)
 
 
 def fit_groups(
@@ -174,12 +169,10 @@ class _Call:
                 meter.close()
 
     def _fitted(self, batch: Batch) -> ManyFits:
-        import warnings
-
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             try:
-                found = self._passed(batch) if batch.blocks is not None else self._held(batch)
+                found = self._held(batch) if batch.blocks is None else self._long(batch)
             except DataError as error:
                 raise self._renamed(error, batch) from None
         for each in told:
@@ -201,7 +194,7 @@ class _Call:
         """The fits of groups in memory."""
         own = dict(zip(self.names, batch.columns, strict=True))
         x = {name: own[name] for name in dict.fromkeys([*self.data, self.y])}
-        y = None if isinstance(self.model, str | Formula) and self.options_y is None else self.y
+        y = None if isinstance(self.model, str | Formula) and self._target_of_call is None else self.y
         options = self.options.but(progress=None, threads=self.options.threads)
         problem = problem_of(self.model, x, y, options)
         assert problem.y is not None
@@ -221,7 +214,7 @@ class _Call:
         return found
 
     @property
-    def options_y(self) -> Any:
+    def _target_of_call(self) -> Any:
         """The target, where the formula does not name it."""
         if isinstance(self.model, Formula):
             return None if self.model.target else self.y
@@ -231,7 +224,7 @@ class _Call:
         """Compare the program with that of the parts that are there."""
         self.points = built.rows if isinstance(built.rows, int) else None
         if self.parts is not None:
-            self.parts.settle("the model's program", _mark(job, built))
+            self.parts.settle("the model's program", mark_of(job, built))
 
     def _closer(self, which: Array) -> tuple[Array, int]:
         """At one of twenty groups so far, or at 1000, is looked closer: whatever the batches."""
@@ -242,75 +235,15 @@ class _Call:
         self.tally["passed over"] += int(np.sum(~took))
         return np.concatenate([which[took], which[~took]]), int(took.sum())
 
-    def _passed(self, batch: Batch) -> ManyFits:
-        """The fit of one group that has too many rows to be held: in passes."""
+    def _long(self, batch: Batch) -> ManyFits:
+        """The fit of a group that has too many rows to be held."""
         assert batch.blocks is not None
-        given, o = batch.blocks, self.options
-        name = self._called(batch, 0)
-        self.said.setdefault(
-            f"{name} has {batch.counts[0]:,} rows: they are gone through in passes"
+        called, count = self._called(batch, 0), int(batch.counts[0])
+        self.said.setdefault(f"{called} has {count:,} rows: they are gone through in passes")
+        group = LongGroup(called, count, batch.blocks, self.names, self.weights)
+        return fit_long(
+            self.model, group, self._target_of_call, self.options, self.place, self.last
         )
-        if o.missing != "drop" and any(
-            not np.isfinite(column).all() for block in given() for column in block
-        ):
-            if o.missing == "raise":
-                raise DataError(
-                    f"values of {name} are missing or not finite",
-                    remedy='write missing="drop" to leave out such points, or "skip" such fits',
-                )
-            return self._one(None, BAD_DATA, int(batch.counts[0]))
-
-        def blocks() -> Iterator[dict[str, Array]]:
-            for block in given():
-                yield dict(zip(self.names, block, strict=True))
-
-        plain = {n: getattr(o, n) for n in PASSED_ON} | self.weights
-        if not isinstance(self.model, str | Formula):
-            plain.pop("params")
-        missing = "drop" if o.missing == "drop" else "raise"
-        try:
-            own = fit(
-                self.model, blocks, self.options_y, start=o.start, starts=o.starts,
-                epochs=o.max_iter, seed=o.seed, threads=o.threads, missing=missing,
-                stream=True, scratch=self.place, **plain,
-            )  # fmt: skip
-        except DescendError as error:
-            error.message = f"{name}: {error.message}"
-            raise
-        return self._one(own, JUDGED[own.status], int(batch.counts[0]))
-
-    def _one(self, own: Any, code: int, count: int) -> ManyFits:
-        """A single fit as the only one of many."""
-        if own is None:
-            if self.last is None:
-                raise DataError(
-                    "the first group has missing values, and too many rows to be held",
-                    remedy='write missing="drop" to leave out such points',
-                )
-            shapes = {n: a.shape[1:] for n, a in self.last.params.items()}
-            params = {n: np.full((1, *shape), np.nan) for n, shape in shapes.items()}
-            size = sum(int(np.prod(shape)) for shape in shapes.values())
-            errors, loss, chi2, dof, steps = params, np.nan, np.nan, count - size, 0
-            cov = None
-        else:
-            params = {n: np.asarray(v, float)[None] for n, v in own.params.items()}
-            errors = {
-                n: np.asarray(own.stderr.get(n, np.full(a.shape[1:], np.nan)), float)[None]
-                for n, a in params.items()
-            }
-            loss, chi2, dof, steps = own.loss, own.chi2, own.dof, own.n_evaluations
-            cov = own.covariance
-        covariance = None
-        if self.options.covariance:
-            p = sum(a[0].size for a in params.values())
-            covariance = np.full((1, p, p), np.nan) if cov is None else np.asarray(cov)[None]
-        found = ManyFits(
-            params, errors, np.array([code], np.int8), np.array([steps]), np.array([loss]),
-            np.array([np.nan if chi2 is None else chi2]), np.array([dof]), covariance, None,
-            "fit", self._title, self.y,
-        )  # fmt: skip
-        found.interrupted = own is not None and own.status == "interrupted"
-        return found
 
     @property
     def _title(self) -> str:
@@ -399,7 +332,7 @@ class _Call:
         """All results in a Parquet file, in the order of the keys."""
         parts, rows = self.parts, self.rows
         assert parts is not None and rows is not None and self.target is not None
-        parts.begin(self._identity() | rows.identity())
+        parts.begin(call_of(self.model, self.y, self.by, self.weights, self.options) | rows.identity())
         if "rows stand together" not in parts.known:
             parts.settle("rows stand together", are_together(rows.codes()))
         begin = self._gone_on()
@@ -410,7 +343,7 @@ class _Call:
             if not self.tally["interrupted"]:
                 parts.settle("all are done", True)
         if not self.tally["interrupted"]:
-            self._written(parts, rows)
+            write_group_file(self.target, parts, rows, self.ends, self.tally["groups"])
             parts.remove()
         told = self._tell()
         if before:
@@ -450,10 +383,10 @@ class _Call:
         try:
             for batch, found in self._fits(together, begin):
                 if "columns" not in parts.known:
-                    self._check_names([*found.numbers()])
-                    parts.settle("columns", [*self._columns(found)])
+                    check_names(self.by, found.numbers())
+                    parts.settle("columns", [*part_columns(found)])
                     parts.settle("parameters", [*_parameters(found)])
-                held.append(self._columns(found) | {"key": batch.codes, "row": batch.rows})
+                held.append(part_columns(found) | {"key": batch.codes, "row": batch.rows})
                 after = batch.after
                 if time.perf_counter() - since >= PART_SECONDS:
                     keep()
@@ -465,62 +398,6 @@ class _Call:
 
     def _state(self) -> dict[str, Any]:
         return {"tally": Counter(self.tally), "ends": Counter(self.ends), "said": [*self.said]}
-
-    def _columns(self, found: ManyFits) -> dict[str, Array]:
-        columns = found.numbers()
-        if found.covariance is not None:
-            p = found.covariance.shape[1]
-            columns |= {
-                f"covariance[{i},{j}]": found.covariance[:, i, j]
-                for i in range(p) for j in range(i, p)
-            }  # fmt: skip
-        return columns | {"code": found.status} | {n: getattr(found, n) for n in NUMBERED}
-
-    def _check_names(self, columns: list[str]) -> None:
-        taken = {*columns, "status", "verdict", "success", *NUMBERED}
-        for name in self.by:
-            if name in taken:
-                raise UsageError(
-                    f'the column "{name}" of the keys is called as a column of the results',
-                    remedy="rename one of them",
-                )
-
-    def _written(self, parts: Parts, rows: GroupedRows) -> None:
-        """The file out of its parts: in the order of the keys, whole or not at all."""
-        assert self.target is not None
-        listed = ", ".join(map(quoted, parts.paths()))
-        source = f"read_parquet([{listed}], union_by_name=true) p"
-        keys = [identifier(name) for name in self.by]
-        if rows.is_plain:
-            chosen = [f"CAST(p.key AS {rows.types[0]}) AS {keys[0]}"]
-            order = "p.key"
-        else:
-            source += f" JOIN ({rows.keyed()}) k ON p.row = k.{ORDINAL}"
-            chosen = [f"k.{key} AS {key}" for key in keys]
-            order = ", ".join(f"k.{key}" for key in keys)
-        numbers = [name for name in parts.known["columns"] if name not in ("code", *NUMBERED)]
-        chosen += [f"p.{identifier(name)}" for name in numbers]
-        chosen += ["m.status", "m.verdict", "m.success", *(f"p.{name}" for name in NUMBERED)]
-        ends = ", ".join(
-            f"({code}, {quoted(OUTCOMES[code].name)}, {quoted(VERDICTS_OF[code])}, "
-            f"{OUTCOMES[code].success})" for code in sorted(self.ends)
-        )  # fmt: skip
-        query = (
-            f"SELECT {', '.join(chosen)} FROM {source} JOIN (VALUES {ends}) "
-            f"m(code, status, verdict, success) ON p.code = m.code ORDER BY {order}"
-        )
-        with written_whole(self.target) as temporary:
-            try:
-                rows.write(query, str(temporary), FORM)
-            except duckdb.Error as error:
-                rows.check()
-                raise as_os_error(error) from None
-            with duckdb.connect() as link:
-                file = f"read_parquet({quoted(str(temporary))})"
-                ((count,),) = link.execute(f"SELECT count(*) FROM {file}").fetchall()
-            if count != self.tally["groups"]:
-                raise InternalError(f"{self.tally['groups']} groups came to {count} rows")
-            flushed(Path(temporary))
 
     def _record(self, parts: Parts, before: int, told: list[str]) -> GroupFits:
         last, tally = self.last, self.tally
@@ -537,19 +414,6 @@ class _Call:
             threads=1 if last is None else last.threads, lanes=1 if last is None else last.lanes,
             interrupted=bool(tally["interrupted"]), parts=str(parts.folder), warnings=told,
         )  # fmt: skip
-
-    def _identity(self) -> dict[str, Any]:
-        """What this call is: what its results depend on beside the rows."""
-        o = self.options
-        found = {"the model": _plain(self.model), "the target": self.y, "by": list(self.by)}
-        found |= {name: self.weights.get(name) for name in WEIGHTS}
-        for name, value in vars(o).items():
-            if name != "entry" and name not in NOT_OF_THE_RESULT:
-                found[name] = _plain(value)
-        for library in ("descend", "duckdb", "numpy"):
-            found[f"the version of {library}"] = importlib.metadata.version(library)
-        return {name: value for name, value in found.items() if value is not None}
-
 
 def _target(to: Any) -> Path:
     target = check_output_path(to, "results of the fits")
@@ -610,39 +474,6 @@ def _as_keys(columns: dict[str, Array]) -> tuple[Array, str | tuple[str, ...]]:
     for name, column in columns.items():
         keys[name] = column
     return keys, tuple(columns)
-
-
-def _mark(job: ManyJob, built: ManyBuilt) -> str:
-    """What tells the program from others: its graph, and the numbers that it holds."""
-    mark = hashlib.blake2b(built.runner.key.encode(), digest_size=16)
-    for name, value in sorted(job.fixed(built).items()):
-        array = np.ascontiguousarray(value)
-        mark.update(f"{name} {array.dtype} {array.shape} ".encode() + array.tobytes())
-    return mark.hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """A value of an option as JSON has it; what is no number and no text by its spelling."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, types.FunctionType):
-        return f"{value.__qualname__} {_code(value.__code__)}"
-    if isinstance(value, Formula):
-        return value.text
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
-
-
-def _code(code: types.CodeType) -> str:
-    """A digest of what a function does; the program says the rest."""
-    inner = [_code(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
-    parts = [code.co_code.hex(), *inner, *code.co_names, *code.co_varnames]
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
 
 
 class _quietly:
