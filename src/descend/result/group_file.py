@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
 
 from descend.data.groups.rows import ORDINAL, GroupedRows
 from descend.data.groups.store import Parts, as_os_error, flushed
@@ -17,14 +19,15 @@ from descend.show.output import written_whole
 
 __all__ = ["NUMBERED", "check_names", "part_columns", "write_group_file"]
 
+Array = np.ndarray[Any, np.dtype[Any]]
 FORM = "FORMAT parquet, COMPRESSION zstd"
 NUMBERED = ("iterations", "loss", "chi2", "dof")
 JUDGED = ("status", "verdict", "success")
 
 
-def part_columns(found: ManyFits) -> dict[str, object]:
+def part_columns(found: ManyFits) -> dict[str, Array]:
     """Some fits as columns of numbers: how they ended by its code."""
-    columns: dict[str, object] = {**found.numbers()}
+    columns: dict[str, Array] = {**found.numbers()}
     if found.covariance is not None:
         p = found.covariance.shape[1]
         columns |= {

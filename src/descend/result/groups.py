@@ -78,15 +78,15 @@ class GroupFits:
             raise IndexError(f"there is no fit {fit}: there are {len(self)}, counted from 0")
         i = range(len(self))[fit]
         query = f"SELECT * FROM read_parquet({quoted(self._file())}, file_row_number=true)"
-        names, (row,) = self._told(f"{query} WHERE file_row_number = {i}")
-        found = dict(zip(names, row, strict=True))
+        names, rows = self._told(f"{query} WHERE file_row_number = {i}")
+        found = dict(zip(names, rows[0], strict=True))
         key = tuple(found[name] for name in self.by)
         values = _gathered(found, self.names, "")
         outcome = BY_NAME[found["status"]]
         return OneFit(
             i, key if len(key) > 1 else key[0], values, _gathered(found, self.names, "stderr_"),
             outcome.name, outcome.message, found["verdict"], outcome.success,
-            found["iterations"], *(_number(found[n]) for n in ("loss", "chi2")), found["dof"],
+            found["iterations"], _number(found["loss"]), _number(found["chi2"]), found["dof"],
         )  # fmt: skip
 
     @property
@@ -199,7 +199,7 @@ class GroupFits:
         if self.interrupted:
             lines += ["", f"interrupted: what is done is kept in {self.parts}, and the same call "
                       "goes on from there"]  # fmt: skip
-        rows = [("parameter", "25 %", "median", "75 %", "median error")]
+        rows: list[tuple[str, ...]] = [("parameter", "25 %", "median", "75 %", "median error")]
         for name, (*own, error) in self.quantiles().items():
             shown = "—" if math.isnan(error) else f"{error:.3g}"
             rows.append((name, *(f"{value:.6g}" for value in own), shown))
@@ -207,14 +207,15 @@ class GroupFits:
             widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
             lines.append("")
             for name, *cells in rows:
-                right = [c.rjust(w) for c, w in zip(cells, widths[1:], strict=True)]
+                right: list[str] = [c.rjust(w) for c, w in zip(cells, widths[1:], strict=True)]
                 lines.append("  ".join([name.ljust(widths[0]), *right]))
         if self.n_further:
             cut = f"; the search of {self.n_cut} was cut, at its most evaluations"
             lines += ["", f"{self.n_further} fits needed further starts, which mended "
                       f"{self.n_mended}{cut if self.n_cut else ''}"]  # fmt: skip
         threads = f"{self.threads} thread" + ("" if self.threads == 1 else "s")
-        lines += ["", f"{rate(self.fits_per_second, 'fits')} on {threads}, from the rows to the file"]
+        speed = rate(self.fits_per_second, "fits")
+        lines += ["", f"{speed} on {threads}, from the rows to the file"]
         lines += [f"note: {warning}" for warning in self.warnings]
         return visible("\n".join(lines))
 

@@ -22,7 +22,9 @@ from descend.task.columns import column_key
 from descend.task.problem import Problem
 from descend.task.rows import Rows
 
-__all__ = ["ManyData", "ManyMissing", "grouped", "grouped_by", "key_names", "read_many", "without_missing"]
+__all__ = [
+    "ManyData", "ManyMissing", "grouped", "grouped_by", "key_names", "read_many", "without_missing",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ManyMissing = Literal["skip", "drop", "raise"]
@@ -285,8 +287,8 @@ def _from_table(
             raise DataError(f'the table has no column "{column}"{suggest(column, known)}')
     apart, rest = _divided(table, list(dict.fromkeys([*columns_of_keys, *named])))
     labels = {key: np.asarray(apart[key]) for key in columns_of_keys}
-    for key, column in labels.items():
-        _check_labels(column, key)
+    for key in columns_of_keys:
+        _check_labels(labels[key], key)
     keys, order, offsets = grouped_by(labels)
     problem = read(rest, y)
     assert problem.y is not None

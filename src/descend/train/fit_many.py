@@ -24,7 +24,6 @@ from descend.methods.least_squares import LevenbergMarquardt
 from descend.methods.losses import Loss
 from descend.methods.table import as_loss, as_optimizer
 from descend.models.model import Model
-from descend.program.lanes import ManyBuilt
 from descend.quantities import refuse_other_rows
 from descend.records.many import JUDGED
 from descend.result.groups import GroupFits
@@ -49,6 +48,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 Closer = Callable[[Array], tuple[Array, int]]
 """Doubtful fits of some groups of more, those first at which is looked closer, and how many."""
+Place = str | os.PathLike[str] | None
 MOST_LEAN = 12  # numbers: with more, the model costs more than the method
 
 
@@ -62,9 +62,8 @@ def fit_many(
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
     params: Iterable[str] | None = None, likelihood: bool = False, threads: int | None = None,
     seed: int = 0,
-    starts: int | None = None, progress: Progress | None = None,
-    to: str | os.PathLike[str] | None = None, restart: bool = False,
-    scratch: str | os.PathLike[str] | None = None, **unknown: Never,
+    starts: int | None = None, progress: Progress | None = None, to: Place = None,
+    restart: bool = False, scratch: Place = None, **unknown: Never,
 ) -> ManyFits | GroupFits:  # fmt: skip
     """Fit one model to many datasets, each by itself, as one compiled program.
 
@@ -80,7 +79,7 @@ def fit_many(
         start: name → a number for all fits, or an array (fits, …) with one for each.
         fixed: parameters that keep their start, `["a"]`, or have a value, `{"a": 3}`, which may be
             an array (fits, …) too. bounds, ties: as in `fit`.
-        by: the column of the table that says which rows belong to one fit; or a list of several.
+        by: the column of the table that says which rows belong to one fit, or a list of several.
         sigma: standard deviations of y: a number, (points,), (fits, 1), (fits, points), one entry
             a dataset, or a column of the table. absolute_sigma: they are in the unit of y.
         sample_weight: what multiplies the loss of each point, in the forms of sigma.
@@ -95,13 +94,11 @@ def fit_many(
         starts: from how many starts each fit descends; the best is kept. Where it is not said, one,
             and more for those fits that fail (or, without a start, look wrong), as in `fit`.
         progress: who is told how many fits are done.
-        to: a Parquet file for the results, in the order of the keys; `GroupFits` tells of it. What
-            is done is kept beside it, and the same call goes on where it was ended.
-        restart: throw away what an ended call has kept. scratch: the folder for copies of rows.
+        to: a Parquet file for the results, in the order of the keys. What is done is kept beside
+            it, and the same call goes on; restart: from the beginning. scratch: where copies go.
 
     Raises:
-        UsageError: something that cannot be meant, with what to do instead.
-        DataError: data that cannot be used as they are.
+        UsageError, DataError: what cannot be meant, or used as it is, with what to do instead.
 
     >>> import numpy as np
     >>> x = np.linspace(0.0, 1.0, 20)
@@ -111,7 +108,11 @@ def fit_many(
     >>> fits.params["k"].round(9), fits.success
     (array([1., 2., 3.]), array([ True,  True,  True]))
     """
-    options = read_options("fit_many", locals())
+    return _called(model, x, y, read_options("fit_many", locals()))
+
+
+def _called(model: Any, x: Any, y: Any, options: Options) -> ManyFits | GroupFits:
+    """The fits of a call, whose rows are in memory or come."""
     if options.to is not None or is_source(x):
         from descend.train.groups import fit_groups
 

@@ -1,4 +1,4 @@
-"""What a call over groups is: what its results depend on, so that no other call goes on with them."""
+"""What a call over groups is: what its results depend on, so that no other goes on with them."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -150,7 +150,8 @@ class _Call:
             meter.start(None, "fit")
         ahead = self._batches(together, begin)
         try:
-            for batch in ahead:
+            for filled in ahead:
+                batch = cast(Batch, filled)
                 with listening() as heard:
                     found = self._fitted(batch)
                     if found.interrupted or heard.hit:
@@ -194,9 +195,8 @@ class _Call:
         """The fits of groups in memory."""
         own = dict(zip(self.names, batch.columns, strict=True))
         x = {name: own[name] for name in dict.fromkeys([*self.data, self.y])}
-        y = None if isinstance(self.model, str | Formula) and self._target_of_call is None else self.y
-        options = self.options.but(progress=None, threads=self.options.threads)
-        problem = problem_of(self.model, x, y, options)
+        options = self.options.but(progress=None)
+        problem = problem_of(self.model, x, self._target_of_call, options)
         assert problem.y is not None
         columns = {column_key(n): a for n, a in problem.columns.items()} | {TARGET: problem.y}
         columns |= {name: own[column] for name, column in self.weights.items()}
@@ -332,7 +332,8 @@ class _Call:
         """All results in a Parquet file, in the order of the keys."""
         parts, rows = self.parts, self.rows
         assert parts is not None and rows is not None and self.target is not None
-        parts.begin(call_of(self.model, self.y, self.by, self.weights, self.options) | rows.identity())
+        call = call_of(self.model, self.y, self.by, self.weights, self.options)
+        parts.begin(call | rows.identity())
         if "rows stand together" not in parts.known:
             parts.settle("rows stand together", are_together(rows.codes()))
         begin = self._gone_on()
@@ -407,13 +408,16 @@ class _Call:
             name = OUTCOMES[code].name
             counts[name] = counts.get(name, 0) + self.ends[code]
         return GroupFits(
-            str(self.target), self.by, tally["groups"], tally["rows"], counts, self._title, self.y,
-            tuple(parts.known.get("parameters", ())), tally["without key"], before,
-            *(tally[name] for name in SUMS),
+            path=str(self.target), by=self.by, n_fits=tally["groups"], n_rows=tally["rows"],
+            counts=counts, model=self._title, target=self.y,
+            names=tuple(parts.known.get("parameters", ())), n_without_key=tally["without key"],
+            n_before=before, n_further=tally["n_further"], n_mended=tally["n_mended"],
+            n_closer=tally["n_closer"], n_cut=tally["n_cut"],
             seconds=time.perf_counter() - self.begun, compile_seconds=self.compiling,
             threads=1 if last is None else last.threads, lanes=1 if last is None else last.lanes,
             interrupted=bool(tally["interrupted"]), parts=str(parts.folder), warnings=told,
         )  # fmt: skip
+
 
 def _target(to: Any) -> Path:
     target = check_output_path(to, "results of the fits")

@@ -25,13 +25,13 @@ class LongGroup(NamedTuple):
     """A group that is gone through in passes.
 
     Attributes:
-        called: what it is called, in words. count: its rows.
+        called: what it is called, in words. n_rows: how many it has.
         blocks: gives its columns, block by block. names: of these columns.
         weights: sigma and sample_weight by their columns.
     """
 
     called: str
-    count: int
+    n_rows: int
     blocks: Blocks
     names: Sequence[str]
     weights: Mapping[str, str]
@@ -66,7 +66,7 @@ def fit_long(
                 remedy='write missing="drop" to leave out such points'
                 + ("" if like is None else ', or "skip" such fits'),
             )
-        return _bad(like, group.count)
+        return _bad(like, group.n_rows)
     plain = {n: getattr(o, n) for n in PASSED_ON} | dict(group.weights)
     if not isinstance(model, str | Formula):
         plain.pop("params")
@@ -104,12 +104,15 @@ def _recorded(own: Any, with_covariance: bool) -> ManyFits:
 
 def _bad(like: ManyFits, count: int) -> ManyFits:
     """A fit of values that are missing, of the shapes of others."""
+
     def empty(arrays: Mapping[str, Array]) -> dict[str, Array]:
         return {n: np.full((1, *a.shape[1:]), np.nan) for n, a in arrays.items()}
 
     params, none = empty(like.params), np.array([np.nan])
     size = sum(a[0].size for a in params.values())
-    covariance = None if like.covariance is None else np.full((1, *like.covariance.shape[1:]), np.nan)
+    covariance = None
+    if like.covariance is not None:
+        covariance = np.full((1, *like.covariance.shape[1:]), np.nan)
     return ManyFits(
         params, empty(like.stderr), np.array([BAD_DATA], np.int8), np.array([0]), none, none,
         np.array([count - size]), covariance,

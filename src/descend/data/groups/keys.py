@@ -73,7 +73,8 @@ def are_together(codes: Iterable[Array]) -> bool:
         heads = own[begins] if last is not None and own[0] == last else own[np.append(0, begins)]
         if not len(heads):
             continue
-        ascending = ascending and (seen == 0 or heads[0] > last) and bool((np.diff(heads) > 0).all())
+        goes_up = (seen == 0 or heads[0] > last) and bool((np.diff(heads) > 0).all())
+        ascending = ascending and goes_up
         last, seen = own[-1], seen + len(heads)
         if seen <= MOST_HEADS:
             kept.append(heads.copy())
@@ -187,7 +188,7 @@ class _Long:
 
     def __init__(self, place: str, called: str) -> None:
         self._place, self._what = place, f"a group of {called}"
-        self._file = tempfile.TemporaryFile(dir=place)
+        self._file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115
         self._pieces: list[tuple[int, int]] = []
         self._first: list[Array] = []
         self._count, self._last = 0, 0

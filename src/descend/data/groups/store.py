@@ -22,7 +22,7 @@ from descend.data.quoting import identifier, quoted
 from descend.data.room import FULL
 from descend.errors import DataError, UsageError
 
-__all__ = ["Parts", "as_os_error", "flushed", "write_columns"]
+__all__ = ["Parts", "as_os_error", "flushed"]
 
 Array = NDArray[Any]
 FORM = 1
@@ -52,6 +52,7 @@ class Parts:
         self.known: dict[str, Any] = {}
         self.entries: list[dict[str, Any]] = []
         self.is_there = False
+        self._link: Any = None
         self._lock = self._locked()
         try:
             for path in self.folder.iterdir():
@@ -141,7 +142,7 @@ class Parts:
         name = f"part-{len(self.entries):06}.parquet"
         temporary, path = self.folder / f".{name}", self.folder / name
         with _told(self.folder):
-            write_columns(columns, temporary)
+            self._copy(columns, temporary)
             flushed(temporary)
             os.replace(temporary, path)
         self.entries.append({**entry, "name": name})
@@ -150,6 +151,25 @@ class Parts:
         except BaseException:
             self.entries.pop()
             raise
+
+    def _copy(self, columns: Mapping[str, Array], path: Path) -> None:
+        """Write columns of numbers into a Parquet file of their own."""
+        if self._link is None:
+            self._link = duckdb.connect(config={"threads": 1})
+            self._link.execute("SET enable_progress_bar = false").fetchall()
+        self._link.register("written", {n: np.ascontiguousarray(a) for n, a in columns.items()})
+        chosen = ", ".join(map(identifier, columns))
+        try:
+            self._link.execute(
+                f"COPY (SELECT {chosen} FROM written) TO {quoted(str(path))} "
+                "(FORMAT parquet, COMPRESSION uncompressed)"
+            ).fetchall()
+        except duckdb.IOException as error:
+            with suppress(OSError):
+                path.unlink()
+            raise as_os_error(error) from None
+        finally:
+            self._link.unregister("written")
 
     def _write(self) -> None:
         temporary, path = self.folder / f".{LIST}", self.folder / LIST
@@ -176,25 +196,9 @@ class Parts:
 
     def leave(self) -> None:
         """Let another process have them."""
+        if self._link is not None:
+            self._link.close()
         self._lock.close()
-
-
-def write_columns(columns: Mapping[str, Array], path: Path) -> None:
-    """Write columns of numbers into a Parquet file of their own."""
-    own = {name: np.ascontiguousarray(array) for name, array in columns.items()}
-    with duckdb.connect(config={"threads": 1}) as link:
-        link.execute("SET enable_progress_bar = false").fetchall()
-        link.register("written", own)
-        chosen = ", ".join(map(identifier, own))
-        try:
-            link.execute(
-                f"COPY (SELECT {chosen} FROM written) TO {quoted(str(path))} "
-                "(FORMAT parquet, COMPRESSION uncompressed)"
-            )
-        except duckdb.IOException as error:
-            with suppress(OSError):
-                path.unlink()
-            raise as_os_error(error) from None
 
 
 def as_os_error(error: Exception) -> OSError:
