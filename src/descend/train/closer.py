@@ -31,7 +31,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 PASSED_ON = [
     name for name in names_of("fit_many") if name in names_of("fit") and name not in
-    ("start", "starts", "sigma", "sample_weight", "missing", "threads", "seed", "progress")
+    (
+        "start", "starts", "sigma", "sample_weight", "missing", "threads", "seed", "progress",
+        "scratch",
+    )
 ]  # fmt: skip
 SHARE, LEAST = 20, 1000  # at most one in so many fits is looked at closer, or so many
 SAME = 1e-6  # a share of the loss: what is lower by less is the same minimum

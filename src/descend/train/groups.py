@@ -171,7 +171,6 @@ class _Call:
 
     def _fitted(self, batch: Batch) -> ManyFits:
         with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always")
             try:
                 found = self._held(batch) if batch.blocks is None else self._long(batch)
             except DataError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -189,6 +190,7 @@ class _Long:
     def __init__(self, place: str, called: str) -> None:
         self._place, self._what = place, f"a group of {called}"
         self._file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
         self._pieces: list[tuple[int, int]] = []
         self._first: list[Array] = []
         self._count, self._last = 0, 0

@@ -217,14 +217,14 @@ class GroupedRows:
                 continue
             begin = max(0, first - part.first)
             after = f" AND {part.ordinal} >= {begin}" if begin else ""
-            own = columns.replace(ORDINAL, f"CAST({part.ordinal} + {part.first} AS BIGINT)")
-            parts.append(f"SELECT {own} FROM {part.table} WHERE {self._present}{after}")
+            row = f"CAST({part.ordinal} + {part.first} AS BIGINT) AS {ORDINAL}"
+            parts.append(f"SELECT {row}, {columns} FROM {part.table} WHERE {self._present}{after}")
         return " UNION ALL ".join(parts)
 
     def codes(self) -> Iterator[Array]:
         """The codes of the rows that have a key, in order."""
         code, _ = self._codes()
-        for (codes,) in self._read(self._selected(f"{code} AS c", 0), 1):
+        for _, codes in self._read(self._selected(f"{code} AS c", 0), 2):
             yield codes
 
     def blocks(self, first: int = 0) -> Iterator[list[Array]]:
@@ -236,14 +236,15 @@ class GroupedRows:
         """
         code, check = self._codes()
         numbers = [f"CAST({identifier(n)} AS DOUBLE) AS f{j}" for j, n in enumerate(self.names)]
-        chosen = ", ".join([f"{code} AS c", f"{check} AS d", f"{ORDINAL} AS r", *numbers])
+        chosen = ", ".join([f"{code} AS c", f"{check} AS d", *numbers])
         last = -1
         for block in self._read(self._selected(chosen, first), 3):
-            if len(block[2]):
-                if block[2][0] <= last or (np.diff(block[2]) <= 0).any():
+            row = block[0]
+            if len(row):
+                if row[0] <= last or (np.diff(row) <= 0).any():
                     raise DataError(f"{self.called} gives its rows in another order than they have")
-                last = int(block[2][-1])
-            yield block
+                last = int(row[-1])
+            yield [block[1], block[2], row, *block[3:]]
 
     def _read(self, query: str, whole: int) -> Iterator[list[Array]]:
         self.check()
@@ -267,14 +268,14 @@ class GroupedRows:
     def keyed(self) -> str:
         """A query for the keys of all rows, with `descend_row`."""
         keys = ", ".join(map(identifier, self.by))
-        return self._selected(f"{keys}, {ORDINAL} AS {ORDINAL}", 0)
+        return self._selected(keys, 0)
 
     def key_of(self, row: int, code: int) -> tuple[Any, ...]:
         """The key of a group, by the number of its first row and its code."""
         if self.is_plain:
             return (bool(code) if self.types[0] == "BOOLEAN" else code,)
         chosen = ", ".join(f"CAST({identifier(name)} AS VARCHAR)" for name in self.by)
-        return tuple(self._rows(f"{self._selected(chosen, row)} LIMIT 1")[0])
+        return tuple(self._rows(f"{self._selected(chosen, row)} LIMIT 1")[0][1:])
 
     def keys_of(self, rows: Array, codes: Array) -> tuple[dict[str, Array], Array]:
         """The keys of groups as columns, in order, and the places that the groups have.
