@@ -269,7 +269,7 @@ def test_a_file_that_vanishes_is_named(place, monkeypatch):
     monkeypatch.setattr("descend.train.groups.PART_SECONDS", 0.0)
     with monkeypatch.context() as own:
         own.setattr(Parts, "add", vanish)
-        with pytest.raises(DataError, match=r'rows\.parquet" is no longer there, and was being read'):
+        with pytest.raises(DataError, match=r'rows\.parquet" is no longer there, and was'):
             alone(to="out.parquet")
     os.rename("elsewhere.parquet", "rows.parquet")
     assert not Path("out.parquet").exists() and alone(to="out.parquet").n_before > 0

@@ -159,8 +159,10 @@ def _divided(
     large = np.flatnonzero(counts > most)
     first = 0
     for i in [*large.tolist(), len(starts)]:
-        if i > first:
-            yield _batch(whole, starts[first:i], counts[first:i])
+        while first < i:
+            last = min(i, int(np.searchsorted(starts, starts[first] + TOGETHER, "right")))
+            yield _batch(whole, starts[first:last], counts[first:last])
+            first = last
         if i < len(starts):
             own = [column[starts[i] : starts[i] + counts[i]] for column in whole]
             plain = _batch(own, np.zeros(1, np.int64), counts[i : i + 1])
