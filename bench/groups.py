@@ -56,7 +56,7 @@ def make(folder: Path, groups: int) -> dict[str, str]:
         )
         for path in paths.values():  # here, so that its memory is not measured
             link.execute(
-                f"COPY (SELECT * FROM '{path}' WHERE key < {FEW}) TO '{path}.few' (FORMAT parquet)"
+                f"COPY (SELECT * FROM '{path}' WHERE key < {FEW}) TO '{path}.few.parquet' (FORMAT parquet)"
             )
     return paths
 
@@ -66,7 +66,7 @@ def fitting(path: str, to: str) -> dict[str, Any]:
     import descend
 
     few = f"{to}.few.parquet"
-    descend.fit_many(FORMULA, f"{path}.few", by="key", start=START, to=few, restart=True)
+    descend.fit_many(FORMULA, f"{path}.few.parquet", by="key", start=START, to=few, restart=True)
     begin = time.perf_counter()
     fits = descend.fit_many(FORMULA, path, by="key", start=START, to=to)
     seconds = time.perf_counter() - begin
@@ -145,7 +145,7 @@ def main() -> None:
         if not args.keep and args.folder:
             for path in paths.values():
                 os.unlink(path)
-                os.unlink(f"{path}.few")
+                os.unlink(f"{path}.few.parquet")
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results" / "groups.json").write_text(json.dumps(result, indent=1))
 
