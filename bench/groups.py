@@ -56,7 +56,8 @@ def make(folder: Path, groups: int) -> dict[str, str]:
         )
         for path in paths.values():  # here, so that its memory is not measured
             link.execute(
-                f"COPY (SELECT * FROM '{path}' WHERE key < {FEW}) TO '{path}.few.parquet' (FORMAT parquet)"
+                f"COPY (SELECT * FROM '{path}' WHERE key < {FEW}) "
+                f"TO '{path}.few.parquet' (FORMAT parquet)"
             )
     return paths
 
