@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from descend.data.allowed import memory_free
-from descend.data.frames import column_names, is_table
+from descend.data.frames import column_names, is_source, is_table
 from descend.data.groups.keys import Batch, are_together, batches_in_order, batches_of_files
 from descend.data.groups.rows import GroupedRows
 from descend.data.groups.store import Parts
@@ -92,7 +92,7 @@ class _Call:
                 remedy='add to="fits.parquet", or leave out restart',
             )
         self.weights = _weights(options)
-        if is_table(source):
+        if is_table(source) and not is_source(source):
             known, self.where = column_names(source), "the table"
         else:
             source, known, self.where = named(source)
