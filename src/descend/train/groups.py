@@ -92,7 +92,7 @@ class _Call:
                 remedy='add to="fits.parquet", or leave out restart',
             )
         self.weights = _weights(options)
-        if is_table(source) and not is_source(source):
+        if not is_source(source) and is_table(source):
             known, self.where = column_names(source), "the table"
         else:
             source, known, self.where = named(source)
