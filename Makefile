@@ -45,6 +45,7 @@ bench: $(BENCH_READY)
 	$(BENCH_VENV)/bin/python bench/large_fit.py
 	$(BENCH_VENV)/bin/python bench/heat_map.py
 	$(BENCH_VENV)/bin/python bench/streams.py
+	$(BENCH_VENV)/bin/python bench/groups.py
 	$(BENCH_VENV)/bin/python bench/warm.py
 
 # Every call of the benchmark beside another checkout's, such as the commit before a change.

@@ -66,7 +66,7 @@ LATE = {
     "show.classes", "show.courses", "show.heat_map", "show.layout", "show.neurons", "show.output",
     "show.paths", "show.plots", "show.race", "show.rates", "show.report", "show.surface",
     "show.watched", "studio.recording", "studio.server",
-    "trace.tables.families", "train.streams",
+    "trace.tables.families", "train.groups", "train.streams",
     "trust.curved", "judge.divergence", "judge.growth", "result.explaining", "train.load",
     "result.cubes", "result.datasets",
     "judge.not_finite",

@@ -101,7 +101,7 @@ def test_predictions_are_printed_as_they_come(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--by", "s", "--stream"], "--stream goes through the rows of one fit, and --by has"),
+        (["--by", "s", "--stream"], "--stream --by writes what each group came to into a file"),
         (["--stream", "--scratch", "/nowhere"], '"/nowhere", where scratch files go, is no folder'),
     ],
     ids=str,

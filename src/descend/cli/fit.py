@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from descend.cli.bonds import bonds, used_by_ties
 from descend.cli.journal import keep
 from descend.cli.method import build_optimizer
-from descend.cli.options import Text, numbers, of_method, passed_on
+from descend.cli.options import Text, names, numbers, of_method, passed_on
 from descend.cli.output import Told, Writers, check_places, tell
 from descend.cli.tables import (
     asked_of,
@@ -91,17 +91,20 @@ def fitted(
     needed = [*binding.data, binding.target]
     by_row = {name: options[name] for name in ("sigma", "sample_weight") if name in options}
     asked = [*dict.fromkeys([*needed, *by_row.values()])]
-    passes = by is None and shared is None
-    passes = passes and (client is not None or goes_in_passes(source, asked, given, told))
+    passes = shared is None and by is None and client is not None
+    passes = passes or (shared is None and goes_in_passes(source, asked, given, told))
     columns = {} if passes else source.read(asked)
-    check_bound(binding, needed, by, options)
+    keys = () if by is None else keys_of(by, source.columns)
+    check_bound(binding, needed, keys, options)
+    check_restart(given, bool(passes and keys))
     told.line(str(binding))
     loaded = {"optimizer": optimizer, "resume": read_resume(given.get("resume"))}
     options = {n: v for n, v in (options | loaded).items() if v is not None}
     options["progress"] = told.meter()
     rows = {name: columns[name] for name in needed if name in columns}
-    if by is not None or shared is not None:
-        return grouped(formula, source, rows, (by, shared), options, given, told)
+    if keys or shared is not None:
+        groups = None if passes else rows
+        return grouped(formula, source, groups, (keys, shared), options, given, told)
     options |= {name: columns[column] for name, column in by_row.items() if column in columns}
     if given.get("watch"):
         options |= watching(formula, rows, binding)
@@ -137,17 +140,32 @@ def watching(formula: str, rows: Mapping[str, Any], binding: Binding) -> dict[st
 
 
 def grouped(
-    formula: str, source: TableFile, rows: Mapping[str, Any], groups: tuple[str | None, str | None],
+    formula: str, source: TableFile, rows: Mapping[str, Any] | None,
+    groups: tuple[Sequence[str], str | None],
     options: dict[str, Any], given: Mapping[str, Any], told: Told,
 ) -> int:  # fmt: skip
-    """Fit groups of rows: each by itself, or together where they share parameters."""
+    """Fit groups of rows: each by itself, or together where they share parameters.
+
+    Args:
+        rows: the columns of the formula; None where they are not held.
+    """
     by, shared = groups
-    if by is None:
+    if not by:
         raise UsageError("--shared needs groups of rows", remedy="add --by COLUMN")
+    if rows is None:
+        from descend.cli.many import stream_groups
+
+        return stream_groups(formula, source, by, options, given, told)
     if shared is not None:
         from descend.cli.shared import fit_shared
 
-        return fit_shared(formula, source, rows, by, shared, options, given, told)
+        if len(by) > 1:
+            raise UsageError(
+                f"--shared needs one column that tells the groups apart, and --by names {len(by)}",
+                remedy="make one of them: --sql \"SELECT a || ' ' || b AS id, * FROM data\" "
+                "--by id",
+            )
+        return fit_shared(formula, source, rows, by[0], shared, options, given, told)
     from descend.cli.many import fit_groups
 
     return fit_groups(formula, source, rows, by, options, given, told)
@@ -161,12 +179,12 @@ def check_words(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
                 f"--watch draws one fit while it goes on, and --{name} has no such picture",
                 remedy=f"leave out --watch, or --{name}",
             )
-    for name in ("by", "shared"):
-        if given.get("stream") and given.get(name):
-            raise UsageError(
-                f"--stream goes through the rows of one fit, and --{name} has groups of them",
-                remedy=f"leave out --stream, or --{name}",
-            )
+    if given.get("stream") and given.get("shared"):
+        raise UsageError(
+            "--stream goes through the rows of fits that know nothing of one another, and --shared "
+            "names what they have in common",
+            remedy="leave out --stream, or --shared",
+        )
     if options.get("params") == []:
         raise UsageError("--params is empty", remedy="write --params a,b, or leave it out")
     for name, pictures in NEEDS.items():
@@ -188,10 +206,12 @@ def check_words(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
 
 
 def check_bound(
-    binding: Binding, needed: Collection[str], by: str | None, options: Mapping[str, Any]
+    binding: Binding, needed: Collection[str], keys: Sequence[str], options: Mapping[str, Any]
 ) -> None:
     """Refuse groups by a column of the formula, and --fix of what is no parameter."""
-    if by is not None and by in needed:
+    for by in keys:
+        if by not in needed:
+            continue
         raise UsageError(
             f'--by {by}: the formula uses the column "{by}", and groups have one value of it each',
             remedy="name a column that tells the groups apart and is not in the formula",
@@ -202,6 +222,25 @@ def check_bound(
                 f'--fix names "{name}", which is no parameter{suggest(name, binding.parameters)}',
                 remedy=f"the parameters are {', '.join(binding.parameters)}",
             )
+
+
+def check_restart(given: Mapping[str, Any], over_groups: bool) -> None:
+    """Refuse to throw away what is not kept."""
+    if "restart" in given and not over_groups:
+        raise UsageError(
+            "--restart throws away what an ended run over groups that come has left, and this is "
+            "none",
+            remedy="leave out --restart, or add --by COLUMN --stream --save FILE",
+        )
+
+
+def keys_of(by: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that --by names: one, whatever signs its name has, or several between commas.
+
+    >>> keys_of("a,b", ["a", "b"]), keys_of("a,b", ["a,b"])
+    (('a', 'b'), ('a,b',))
+    """
+    return (by,) if by in columns else tuple(names(by))
 
 
 def open_bound(

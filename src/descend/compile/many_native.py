@@ -60,7 +60,7 @@ class NativeMany:
         self._width = width
         fixed = [n for node in program.fixed for n in node.shape if isinstance(n, Dim)]
         self._dims = list(dict.fromkeys([program.rows, *fixed]))
-        self._key = _key(program)
+        self.key = _key(program)
         self._variants: dict[tuple[bool, Aim | None], tuple[LanesText, Loaded]] = {}
 
     @property
@@ -89,7 +89,7 @@ class NativeMany:
                 written = write_many(self.program, 1, ragged)
             return as_json(written.about(), self._dims), emit_object(written.text)
 
-        return digest("many", self._key, str(self.width), str(ragged)), make
+        return digest("many", self.key, str(self.width), str(ragged)), make
 
     def _image(self, ragged: bool) -> bytes:
         return image_of(*self._made(ragged))[1]

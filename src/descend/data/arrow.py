@@ -130,11 +130,13 @@ class ArrowStream:
             told = self._stream.get_last_error(byref(self._stream)) or b"the stream ended early"
             raise StreamError(told.decode("utf-8", "replace"))
 
-    def batches(self, chosen: Sequence[int]) -> Iterator[list[Array]]:
+    def batches(self, chosen: Sequence[int], whole: int = 0) -> Iterator[list[Array]]:
         """Give the rows once, as float64 with NaN for missing values.
 
         Args:
             chosen: the numbers of the columns that are wanted, all of numbers.
+            whole: how many of the first of these are given as the whole numbers that they are;
+                none of their values may be missing.
 
         Returns:
             arrays of shape (rows of the batch,), valid until the next batch is asked for.
@@ -150,8 +152,10 @@ class ArrowStream:
                 return
             try:
                 yield [
-                    _floats(batch.children[j].contents, how, batch.offset, batch.length)
-                    for j, how in zip(chosen, formats, strict=True)
+                    (_whole if place < whole else _floats)(
+                        batch.children[j].contents, how, batch.offset, batch.length
+                    )
+                    for place, (j, how) in enumerate(zip(chosen, formats, strict=True))
                 ]
             finally:
                 batch.release(byref(batch))
@@ -182,6 +186,11 @@ def float_columns(capsule: object, count: int, most: float = np.inf) -> list[Arr
     for column in columns:
         column.resize(n_rows, refcheck=False)
     return columns
+
+
+def _whole(child: Any, how: str, offset: int, n: int) -> Array:
+    """A column of whole numbers, none of which is missing."""
+    return _values(child, how, child.offset + offset, n) if n else np.empty(0, np.int64)
 
 
 def _decimal(how: str) -> tuple[int, int] | None:

@@ -268,6 +268,26 @@ class QueriedTable(TableFile):
                 raise self._unlike() from None
             raise ReadAgain from None
 
+    def typed(self, names: Sequence[str], by: Sequence[str]) -> Any:
+        """Columns as an Arrow stream: numbers as float64, those of `by` with their types.
+
+        A text that says nothing is missing.
+        """
+        numbers = [name for name in names if name not in by]
+        self.prepare(numbers)
+        chosen = []
+        for name, own in zip(names, self._own(names), strict=True):
+            column = self._as_float(own) if name in numbers else identifier(own)
+            if name in by and self._types[own] == "VARCHAR":
+                column = f"nullif(trim({column}), '')"
+            chosen.append(f"{column} AS {identifier(name)}")
+        query = f"SELECT {', '.join(chosen)} FROM {self._source}"
+        return self._link.relation(query).__arrow_c_stream__()
+
+    def mended(self, error: Exception) -> bool:
+        """Whether what failed on the way is read otherwise when it is asked for anew."""
+        return self._wider(error) or self._relax(self._promised(self.columns))
+
     @property
     def seeks(self) -> bool:
         return self.lasting and NUMBER not in map(str.casefold, self.columns)

@@ -19,7 +19,7 @@ from descend.data.quoting import in_shell, quoted
 from descend.data.room import refuse_full
 from descend.errors import DataError, UsageError
 
-__all__ = ["FAILURES", "Sealed", "pattern"]
+__all__ = ["FAILURES", "NO_ROOM", "Sealed", "pattern"]
 
 FAILURES = (duckdb.Error, RuntimeError, MemoryError)
 FETCHED = 10_000  # rows at a time
@@ -37,7 +37,7 @@ _FAULTS = {
         "cannot be read", "correct that line"),
 }  # fmt: skip
 """What DuckDB finds in a line, what is said of it, and what to do."""
-_FULL, _NO_ROOM = "Out of Memory", re.compile("No space left|max_temp_directory_size")
+_FULL, NO_ROOM = "Out of Memory", re.compile("No space left|max_temp_directory_size")
 _MISWRITTEN = ("ParserException", "BinderException", "CatalogException")
 _IN_SQL = "write a query such as SELECT * FROM data: the file is called data in it"
 
@@ -180,7 +180,7 @@ class Sealed:
 
     def refuse(self, error: Exception, of_user: bool) -> NoReturn:
         """Raise what DuckDB complains of, in words of ours and without lines of the file."""
-        if _NO_ROOM.search(str(error)):
+        if NO_ROOM.search(str(error)):
             refuse_full(self._place, "the SQL query" if of_user else f'"{self.path}"')
         if isinstance(error, MemoryError) or _FULL in str(error):
             self._refuse_size(of_user)

@@ -42,7 +42,8 @@ class ManyFits:
         loss, chi2: (fits,) the mean loss, and the sum of (residual/sigma)².
         dof: (fits,) points minus parameters.
         covariance: (fits, p, p) of the flat parameters, where it was asked for.
-        keys: (fits,) what the fits are called, or None.
+        keys: (fits,) what the fits are called, or None; by several columns, with a field for each.
+        by: the column that they are from, or a tuple of several.
         starts, agreed: (fits,) from how many starts each descended, and how many of them arrived at
             the least loss; None where the run was interrupted before.
         n_further, n_mended: how many fits needed further starts, and how many these mended.
@@ -62,7 +63,7 @@ class ManyFits:
     dof: Array
     covariance: Array | None = None
     keys: Array | None = None
-    by: str = "fit"
+    by: str | tuple[str, ...] = "fit"
     model: str = ""
     target: str = "y"
     seconds: float = math.nan
@@ -92,7 +93,7 @@ class ManyFits:
         i = range(len(self))[fit]
         outcome = self.outcomes[int(self.status[i])]
         return OneFit(
-            i, None if self.keys is None else self.keys[i],
+            i, None if self.keys is None else _key(self.keys[i]),
             {name: _plain(a[i]) for name, a in self.params.items()},
             {name: _plain(a[i]) for name, a in self.stderr.items()},
             outcome.name, outcome.message, VERDICTS_OF[int(self.status[i])], outcome.success,
@@ -151,15 +152,7 @@ class ManyFits:
 
     def columns(self) -> dict[str, Array]:
         """Everything as flat columns over the fits, as a table has them."""
-        found: dict[str, Array] = {} if self.layout is None else self.layout.columns()
-        if not found:
-            found[self.by] = np.arange(len(self)) if self.keys is None else self.keys
-        for prefix, arrays in (("", self.params), ("stderr_", self.stderr)):
-            for name, array in arrays.items():
-                flat = array.reshape(len(self), -1)
-                for i, index in enumerate(np.ndindex(array.shape[1:])):
-                    label = f"[{','.join(map(str, index))}]" if index else ""
-                    found[f"{prefix}{name}{label}"] = flat[:, i]
+        found = self.names() | self.numbers()
         names = {code: outcome.name for code, outcome in self.outcomes.items()}
         codes, inverse = np.unique(self.status, return_inverse=True)
         found["status"] = np.array([names[int(c)] for c in codes], dtype=object)[inverse]
@@ -167,6 +160,24 @@ class ManyFits:
             "verdict": self.verdict, "success": self.success, "iterations": self.iterations,
             "loss": self.loss, "chi2": self.chi2, "dof": self.dof,
         }  # fmt: skip
+        return found
+
+    def names(self) -> dict[str, Array]:
+        """What the fits are called, as columns."""
+        if isinstance(self.by, str) or self.keys is None:
+            own = np.arange(len(self)) if self.keys is None else self.keys
+            return {self.by if isinstance(self.by, str) else "fit": own}
+        return {name: self.keys[name] for name in self.by}
+
+    def numbers(self) -> dict[str, Array]:
+        """The parameters and their errors as flat columns."""
+        found: dict[str, Array] = {}
+        for prefix, arrays in (("", self.params), ("stderr_", self.stderr)):
+            for name, array in arrays.items():
+                flat = array.reshape(len(self), -1)
+                for i, index in enumerate(np.ndindex(array.shape[1:])):
+                    label = f"[{','.join(map(str, index))}]" if index else ""
+                    found[f"{prefix}{name}{label}"] = flat[:, i]
         return found
 
     @ends_at_users_line
@@ -232,7 +243,9 @@ class ManyFits:
     __str__ = report
 
 
-def recorded(job: ManyJob, built: ManyBuilt, arrays: ManyArrays, by: str) -> ManyFits:
+def recorded(
+    job: ManyJob, built: ManyBuilt, arrays: ManyArrays, by: str | tuple[str, ...]
+) -> ManyFits:
     """The record of fits that have run."""
     d = job.data
     made = dict(zip(built.results, arrays.results, strict=True))
@@ -257,6 +270,11 @@ def recorded(job: ManyJob, built: ManyBuilt, arrays: ManyArrays, by: str) -> Man
         arrays.iterations, made["loss"], made.get("chi2", np.full(d.n_fits, np.nan)), dof,
         covariance, d.keys, by, d.problem.name, d.problem.target,
     )  # fmt: skip
+
+
+def _key(key: Any) -> Any:
+    """What a fit is called: by several columns, a tuple."""
+    return key.item() if isinstance(key, np.void) else key
 
 
 def _plain(value: Any) -> Any:

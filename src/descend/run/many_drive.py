@@ -126,7 +126,7 @@ class ManyDrive:
         built = job.by_columns() if chosen.size else None
         if built is None:
             return
-        ends = {n: made[f"params.{n}"] for n in job.start.leaves() if f"params.{n}" in made}
+        ends = {n: made[f"params.{n}"] for n in job.start.free() if f"params.{n}" in made}
         there = job.starting(job.start._replace(each={**job.start.each, **ends}))
         own = there.arrays(built, LastSteps(), MOST_STEPS)
         self.run(built, own, chosen)

@@ -268,7 +268,8 @@ class ManyJob:
             ends: every parameter, (fits, …).
         """
         built = self._neighbours_built()
-        start = self.start._replace(each={**self.start.each, **ends})
+        free = {name: ends[name] for name in self.start.free() if name in ends}
+        start = self.start._replace(each={**self.start.each, **free})
         n, d = self.data.n_fits, self.data
         fixed = self.fixed(built)
         if start.space is not None:

@@ -59,17 +59,16 @@ def group_lines(fits: Any) -> str:
         name: column for name, column in fits.columns().items()
         if name.partition("[")[0] in fits.params
     }  # fmt: skip
-    errors = fits.columns()
+    errors, names, verdict = fits.columns(), fits.names(), fits.verdict
     rows: list[tuple[str, ...]] = [
-        (fits.by, *(word for name in named for word in (name, "± error")), "verdict")
+        (*names, *(word for name in named for word in (name, "± error")), "verdict")
     ]
-    keys = range(len(fits)) if fits.keys is None else fits.keys
-    for i, key in enumerate([*keys][:MOST_GROUPS]):
-        cells = []
+    for i in range(min(len(fits), MOST_GROUPS)):
+        cells: list[str] = []
         for name, column in named.items():
             error = errors.get(f"stderr_{name}")
             cells += [f"{column[i]:.6g}", short(float("nan") if error is None else error[i], 3)]
-        rows.append((str(key), *cells, fits.verdict[i]))
+        rows.append((*(str(keys[i]) for keys in names.values()), *cells, verdict[i]))
     lines = _shown(rows, len(fits), MOST_GROUPS, "; --save writes all of them")
     return visible("\n".join(lines))
 

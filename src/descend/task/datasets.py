@@ -22,7 +22,9 @@ from descend.task.columns import column_key
 from descend.task.problem import Problem
 from descend.task.rows import Rows
 
-__all__ = ["ManyData", "ManyMissing", "grouped", "read_many", "without_missing"]
+__all__ = [
+    "ManyData", "ManyMissing", "grouped", "grouped_by", "key_names", "read_many", "without_missing",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ManyMissing = Literal["skip", "drop", "raise"]
@@ -97,7 +99,7 @@ class ManyData:
 
 
 def read_many(
-    read: Read, x: Any, y: Any, weights: Mapping[str, Any], by: str | None
+    read: Read, x: Any, y: Any, weights: Mapping[str, Any], by: str | Sequence[str] | None
 ) -> ManyData:
     """Read the data of many fits in any of the three forms.
 
@@ -106,7 +108,7 @@ def read_many(
         weights: `sigma` and `sample_weight`, if they were given: a number, an array `(points,)`,
             `(fits, 1)` or `(fits, points)`; a list of such for a list of datasets; a column of the
             table.
-        by: the column that says which rows belong to one fit.
+        by: the column, or the columns, that say which rows belong to one fit.
 
     Raises:
         UsageError, DataError: shapes that do not belong together.
@@ -264,27 +266,30 @@ def _listed(name: str, given: Any, counts: Sequence[int]) -> Array:
 
 
 def _from_table(
-    read: Read, table: Any, y: Any, weights: Mapping[str, Any], by: str
+    read: Read, table: Any, y: Any, weights: Mapping[str, Any], by: str | Sequence[str]
 ) -> ManyData:
+    columns_of_keys = key_names(by)
     if not is_table(table):
         raise UsageError(
-            f'by="{by}" names a column, and x is no table',
+            f'by="{columns_of_keys[0]}" names a column, and x is no table',
             remedy='give a dict of columns or a frame, such as {"x": x, "y": y, "id": id}',
         )
     known = column_names(table)
-    if by not in known:
-        raise DataError(
-            f'the table has no column "{by}"{suggest(by, known)}',
-            remedy=f"its columns are {', '.join(known[:12])}",
-        )
+    for key in columns_of_keys:
+        if key not in known:
+            raise DataError(
+                f'the table has no column "{key}"{suggest(key, known)}',
+                remedy=f"its columns are {', '.join(known[:12])}",
+            )
     named = [given for given in weights.values() if isinstance(given, str)]
     for column in named:
         if column not in known:
             raise DataError(f'the table has no column "{column}"{suggest(column, known)}')
-    apart, rest = _divided(table, list(dict.fromkeys([by, *named])))
-    labels = np.asarray(apart[by])
-    _check_labels(labels, by)
-    keys, order, offsets = grouped(labels)
+    apart, rest = _divided(table, list(dict.fromkeys([*columns_of_keys, *named])))
+    labels = {key: np.asarray(apart[key]) for key in columns_of_keys}
+    for key in columns_of_keys:
+        _check_labels(labels[key], key)
+    keys, order, offsets = grouped_by(labels)
     problem = read(rest, y)
     assert problem.y is not None
     columns = {column_key(n): np.ascontiguousarray(a[order]) for n, a in problem.columns.items()}
@@ -340,6 +345,51 @@ def grouped(labels: Array) -> tuple[Array, Array, Array]:
     order = np.argsort(group, kind="stable")
     offsets = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=len(keys)))])
     return keys[place], order, offsets.astype(np.int64)
+
+
+def grouped_by(columns: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+    """The same by one or several columns; of several, keys have a field for each.
+
+    >>> a, b = np.array([1, 1, 1]), np.array(["u", "v", "u"])
+    >>> keys, order, offsets = grouped_by({"a": a, "b": b})
+    >>> keys.tolist(), order.tolist(), offsets.tolist()
+    ([(1, 'u'), (1, 'v')], [0, 2, 1], [0, 2, 3])
+    """
+    own = {n: np.array([str(v) for v in c]) if c.dtype.kind == "O" else c
+           for n, c in columns.items()}  # fmt: skip
+    if len(own) == 1:
+        return grouped(*own.values())
+    joint: Any = 0
+    for column in own.values():
+        _, number = np.unique(column, return_inverse=True)
+        joint = joint * (int(number.max(initial=0)) + 1) + number.reshape(-1)
+        joint = np.unique(joint, return_inverse=True)[1].reshape(-1)
+    _, order, offsets = grouped(joint)
+    first = order[offsets[:-1]]
+    keys = np.empty(len(first), [(name, column.dtype) for name, column in own.items()])
+    for name, column in own.items():
+        keys[name] = column[first]
+    return keys, order, offsets
+
+
+def key_names(by: Any) -> tuple[str, ...]:
+    """The columns that `by` names.
+
+    Raises:
+        UsageError: it names none, or one of them twice.
+
+    >>> key_names("a"), key_names(["a", "b"])
+    (('a',), ('a', 'b'))
+    """
+    found = (by,) if isinstance(by, str) else tuple(by) if isinstance(by, Sequence) else ()
+    if not found or not all(isinstance(name, str) for name in found):
+        raise UsageError(
+            f"by={by!r} names no columns", remedy='write by="a", or by=["a", "b"] of several'
+        )
+    for name in found:
+        if found.count(name) > 1:
+            raise UsageError(f'by names the column "{name}" twice', remedy="name each once")
+    return found
 
 
 # --- points that are missing --------------------------------------------------------------------

@@ -114,9 +114,13 @@ TABLE: tuple[Option, ...] = (
     Option("seed", "seed", "minimize", 0, "minimize", planned=True,
            help="Decides what is random; 0 where not given.", foreign="random_state rng"),
     Option("by", "text", "fit_many", None, "fit",
-           help="Fit each group of rows by itself: those with the same value in this column. "
-           "--save then writes a table with one row a group (.parquet, .csv, .tsv, .json)."),
+           help="Fit each group of rows by itself: those with the same value in this column, or "
+           "in all of a,b. --save then writes a table with one row a group (.parquet, .csv, "
+           ".tsv, .json)."),
     Option("dim", "", "fit_many", foreign="coords reduce_dims"),
+    Option("to", "", "fit_many"),
+    Option("restart", "switch", "fit_many", False, "fit",
+           help="With --by, --stream and --save: throw away what an ended run has left of it."),
     Option("by", "text", "", None, "predict",
            help="Of a global fit: the column that says which dataset a row is of."),
     Option("dataset", "text", "", None, "predict",
@@ -279,7 +283,7 @@ TABLE: tuple[Option, ...] = (
     Option("stream", "either", "fit", None, "fit predict", _DATA,
            "Go through the rows in passes, without holding them in memory; else where they are too "
            "many for it."),
-    Option("scratch", "text", "fit", None, "fit predict", _DATA,
+    Option("scratch", "text", "fit fit_many", None, "fit predict", _DATA,
            "The directory for rows that can be read only once, or slowly, while they are gone "
            "through in passes; where it is named, for the numbers of Parquet too."),
     Option("on", "", "fit fit_many", foreign="client scheduler"),

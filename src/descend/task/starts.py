@@ -45,6 +45,11 @@ class ManyStart(NamedTuple):
         leaves = self.leaves()
         return leaves if self.space is None else self.space.moved(leaves)
 
+    def free(self) -> tuple[str, ...]:
+        """The leaves that are not fixed, tied ones among them."""
+        fixed = () if self.space is None else self.space.fixed
+        return tuple(n for n in self.leaves() if n not in fixed)
+
     def scalars(self) -> tuple[str, ...]:
         """The leaves that are varied, if all of them are single numbers; else none."""
         own = {n: a for n, a in self.leaves().items() if self.space is None or self.space.varies(n)}

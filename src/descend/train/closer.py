@@ -31,25 +31,31 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 PASSED_ON = [
     name for name in names_of("fit_many") if name in names_of("fit") and name not in
-    ("start", "starts", "sigma", "sample_weight", "missing", "threads", "seed", "progress", "on")
+    (
+        "start", "starts", "sigma", "sample_weight", "missing", "threads", "seed", "progress",
+        "scratch", "on",
+    )
 ]  # fmt: skip
 SHARE, LEAST = 20, 1000  # at most one in so many fits is looked at closer, or so many
 SAME = 1e-6  # a share of the loss: what is lower by less is the same minimum
 
 
 def looked_at(
-    found: ManyFits, job: ManyJob, model: Any, options: Any, which: Array, given: bool
+    found: ManyFits, job: ManyJob, model: Any, options: Any, which: Array, given: bool,
+    most: int | None = None,
 ) -> Array:
     """Judge some fits closer, and enter what came out into the record.
 
     Args:
         which: the numbers of these fits.
         given: whether the user gave the start, and asked to keep to it.
+        most: at how many of them is looked; else at one fit in 20, or 1000.
 
     Returns:
         the numbers of those that there were too many of.
     """
-    found.n_closer, most = len(which), max(LEAST, len(found) // SHARE)
+    found.n_closer = len(which)
+    most = max(LEAST, len(found) // SHARE) if most is None else most
     for i in which[:most]:
         own = _alone(found, job, model, options, int(i), 1 if given else None)
         if own is not None:

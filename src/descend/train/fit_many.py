@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Never
@@ -11,6 +12,7 @@ from typing import Any, Never
 import numpy as np
 
 from descend.data.cubes import Cube, is_cube, read_cube
+from descend.data.frames import is_source
 from descend.data.validate import check_positive
 from descend.errors import DataError, UsageError, ends_at_users_line
 from descend.judge.attempts import Unasked
@@ -26,6 +28,7 @@ from descend.models.model import Model
 from descend.models.reading import parse_formula
 from descend.quantities import refuse_other_rows
 from descend.records.many import JUDGED
+from descend.result.groups import GroupFits
 from descend.result.many import ManyFits, recorded
 from descend.run.candidates import solves_linear
 from descend.run.indices import check_many, warn_of_many
@@ -48,21 +51,25 @@ __all__ = ["fit_many"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+Closer = Callable[[Array], tuple[Array, int]]
+"""Doubtful fits of some groups of more, those first at which is looked closer, and how many."""
+Place = str | os.PathLike[str] | None
 MOST_LEAN = 12  # numbers: with more, the model costs more than the method
 
 
 @ends_at_users_line
 def fit_many(
     model: Callable[..., Any] | str | Model, x: Any = None, y: Any = None, *, start: Any = None,
-    fixed: Any = None, bounds: Any = None, ties: Any = None, by: str | None = None,
+    fixed: Any = None, bounds: Any = None, ties: Any = None, by: str | Sequence[str] | None = None,
     dim: Any = None, sigma: Any = None, absolute_sigma: bool = False, sample_weight: Any = None,
     loss: str | Loss = "mse", optimizer: str | Optimizer | None = None, max_iter: int = 1000,
     xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
     missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
     params: Iterable[str] | None = None, likelihood: bool = False, threads: int | None = None,
     seed: int = 0,
-    starts: int | None = None, progress: Progress | None = None, on: Any = None, **unknown: Never,
-) -> ManyFits:  # fmt: skip
+    starts: int | None = None, progress: Progress | None = None, to: Place = None,
+    restart: bool = False, scratch: Place = None, on: Any = None, **unknown: Never,
+) -> ManyFits | GroupFits:  # fmt: skip
     """Fit one model to many datasets, each by itself, as one compiled program.
 
     The fits lie in the lanes of the processor's vector registers and on several threads; a lane
@@ -72,12 +79,12 @@ def fit_many(
     Args:
         model: a plain NumPy function of data and parameters, or a formula `"y = a*x + b"`.
         x: (points,) in common or (fits, points); a tuple or dict of such; or a list of datasets
-            `[(x1, y1), (x2, y2), …]` of any lengths; or a table, with `by`.
+            `[(x1, y1), (x2, y2), …]` of any lengths; or a table, or a source of rows, with `by`.
         y: (fits, points); with a table, the name of its column.
         start: name → a number for all fits, or an array (fits, …) with one for each.
         fixed: parameters that keep their start, `["a"]`, or have a value, `{"a": 3}`, which may be
             an array (fits, …) too. bounds, ties: as in `fit`.
-        by: the column of the table that says which rows belong to one fit.
+        by: the column of the table that says which rows belong to one fit, or a list of several.
         dim: of an `xarray.DataArray` as x, or a Dataset with y as the name of its variable: the
             dimension along which the points of one fit lie, or several. All others make fits.
             Arguments of the model that are called as coordinates along it are data, or else the
@@ -96,11 +103,9 @@ def fit_many(
         starts: from how many starts each fit descends; the best is kept. Where it is not said, one,
             and more for those fits that fail (or, without a start, look wrong), as in `fit`.
         progress: who is told how many fits are done.
-        on: a client of Dask's, whose workers do the fits.
-
+tm
     Raises:
-        UsageError: something that cannot be meant, with what to do instead.
-        DataError: data that cannot be used as they are.
+        UsageError, DataError: what cannot be meant, or used as it is, with what to do instead.
 
     >>> import numpy as np
     >>> x = np.linspace(0.0, 1.0, 20)
@@ -110,27 +115,43 @@ def fit_many(
     >>> fits.params["k"].round(9), fits.success
     (array([1., 2., 3.]), array([ True,  True,  True]))
     """
-    return _fitted(model, x, y, read_options("fit_many", locals()))
+    return _called(model, x, y, read_options("fit_many", locals()))
 
 
-def _fitted(model: Any, x: Any, y: Any, options: Options) -> ManyFits:
-    """The fits, here or on the workers of others."""
+def _called(model: Any, x: Any, y: Any, options: Options) -> ManyFits | GroupFits:
+    """The fits of a call, here or on the workers of others."""
     if options.on is None:
         return _of_any(model, x, y, options)
+    if options.to is not None or is_source(x):
+        raise UsageError(
+            "on= has workers do the fits of data in memory, and the rows come from a source"
+            if is_source(x) else "on= gives the fits as they are, and to= writes them to a file",
+            remedy="leave out on: groups of rows are fitted on all cores of this machine",
+        )
     from descend.cluster.pool import at_work
 
     with at_work(options.on) as pool:
         return _of_any(model, x, y, options.but(on=pool))
 
 
-def _of_any(model: Any, x: Any, y: Any, options: Options) -> ManyFits:
-    """The fits of plain arrays, or of those with named dimensions."""
-    if options.dim is None and not is_cube(x):
-        return _Many(model, x, y, options).result()
-    cube, options = _of_cube(model, x, y, options)
-    found = _Many(model, cube.x, cube.y, options).result()
-    found.layout = cube.layout
-    return found
+def _of_any(model: Any, x: Any, y: Any, options: Options) -> ManyFits | GroupFits:
+    """The fits of plain arrays, of those with named dimensions, or of rows that come."""
+    if options.dim is not None or is_cube(x):
+        cube, options = _of_cube(model, x, y, options)
+        found = _Many(model, options, *_read(model, cube.x, cube.y, options)).result()
+        found.layout = cube.layout
+        return found
+    if options.to is not None or is_source(x):
+        from descend.train.groups import fit_groups
+
+        return fit_groups(model, x, y, options, _of_groups)
+    for name in ("restart", "scratch"):
+        if getattr(options, name):
+            raise UsageError(
+                f"{name} belongs to rows that come from a source, and x holds them in memory",
+                remedy='leave it out, or name a file for the results: to="fits.parquet"',
+            )
+    return _Many(model, options, *_read(model, x, y, options)).result()
 
 
 def _of_cube(model: Any, x: Any, y: Any, options: Options) -> tuple[Cube, Options]:
@@ -163,23 +184,39 @@ def _arguments(model: Any) -> tuple[Sequence[str], str | None]:
     return (signature_of(model).names if callable(model) else ()), None
 
 
+def _read(model: Any, x: Any, y: Any, options: Options) -> tuple[ManyData, Sequence[str]]:
+    """The data of all fits, and the names of their weights."""
+    if hasattr(model, "as_layer"):
+        raise UsageError(
+            "fit_many fits one function to many sets of data, and is for few parameters",
+            remedy="train a network many times on the same rows by descend.trainings(network, "
+            "x, y, over=…), or on others by descend.fit(network, x, y) in a loop",
+        )
+    weights = {name: getattr(options, name) for name in WEIGHTS}
+    weights = {name: given for name, given in weights.items() if given is not None}
+    by_rows = [("x", x), ("y", y), *weights.items()]
+    refuse_other_rows((name, a) for name, a in by_rows if type(a) is not list)
+    read = functools.partial(problem_of, model, options=options)
+    return read_many(read, x, y, weights, options.by), [*weights]
+
+
+def _of_groups(
+    model: Any, data: ManyData, options: Options, closer: Closer
+) -> tuple[ManyFits, ManyJob, ManyDrive]:
+    """The fits of some groups of more, with what made them."""
+    weights = [name for name in WEIGHTS if name in data.columns]
+    own = _Many(model, options, data, weights, closer)
+    return own.result(), own.job, own.drive
+
+
 class _Many:
     """The stages of a call of `fit_many`."""
 
-    def __init__(self, model: Any, x: Any, y: Any, options: Options) -> None:
-        self.options, self.model = options, model
-        if hasattr(model, "as_layer"):
-            raise UsageError(
-                "fit_many fits one function to many sets of data, and is for few parameters",
-                remedy="train a network many times on the same rows by descend.trainings(network, "
-                "x, y, over=…), or on others by descend.fit(network, x, y) in a loop",
-            )
-        weights = {name: getattr(options, name) for name in WEIGHTS}
-        weights = {name: given for name, given in weights.items() if given is not None}
-        by_rows = [("x", x), ("y", y), *weights.items()]
-        refuse_other_rows((name, a) for name, a in by_rows if type(a) is not list)
-        read = functools.partial(problem_of, model, options=options)
-        data = read_many(read, x, y, weights, options.by)
+    def __init__(
+        self, model: Any, options: Options, data: ManyData, weights: Sequence[str],
+        closer: Closer | None = None,
+    ) -> None:  # fmt: skip
+        self.options, self.model, self.closer = options, model, closer
         dropped = False
         if options.missing != "skip":
             whole = without_missing(data)
@@ -193,8 +230,10 @@ class _Many:
             zero = name == "sample_weight"
             if zero or not (array.min(initial=1.0) > 0 and array.max(initial=1.0) < np.inf):
                 check_positive(array[np.isfinite(array)], name, zero=zero)
+        # Of groups of more nothing is given one by one: no array counts them.
+        fits = data.n_fits if closer is None else -1
         start = many_start(
-            data.problem, options.start, data.n_fits, options.fixed, options.bounds, options.ties
+            data.problem, options.start, fits, options.fixed, options.bounds, options.ties
         )
         self.unsaid = start.sample.missing
         start = with_ready_guesses(start, data)
@@ -258,7 +297,8 @@ class _Many:
         finally:
             if o.progress is not None:
                 o.progress.close()
-        found = recorded(job, own.built, own.arrays, o.by or "fit")
+        by = "fit" if o.by is None else o.by if isinstance(o.by, str) else tuple(o.by)
+        found = recorded(job, own.built, own.arrays, by)
         if not drive.stopped:
             which = doubtful(
                 job, found.status, made, lambda ends: job.neighbours(drive.run, ends), odd
@@ -269,7 +309,8 @@ class _Many:
             if meets or own.built.compares:
                 which = np.arange(len(found))  # lanes do not tell which rows they have met
             kept = o.starts == 1 and not self.unsaid
-            left = looked_at(found, job, self.model, o, which, kept)
+            which, most = (which, None) if self.closer is None else self.closer(which)
+            left = looked_at(found, job, self.model, o, which, kept, most)
             if meets:  # as those do that were looked at
                 found.status[left[among(found.status[left], CONVERGED)]] = JUDGED["kink"]
             on = among(found.status, CONVERGED) & found.pressed(job.start.space)

@@ -41,7 +41,7 @@ from descend.train.descents import Descents
 from descend.train.reading import Reading
 from descend.trust.metrics import score_bits
 
-__all__ = ["in_passes", "read_source"]
+__all__ = ["columns_used", "in_passes", "read_source"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SAMPLE, WIDTH = 10_000, 8  # rows that stay in memory, bytes of a number
@@ -65,7 +65,7 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
                 f"{name} is given as {type(value).__name__}, and the rows come from a source",
                 remedy=f'name its column: {name}="w"',
             )
-    data, target = _columns(model, y, known, where, [*weights.values()])
+    data, target = columns_used(model, y, known, where, [*weights.values()])
     names = [*dict.fromkeys([*data, target, *weights.values()])]
     scratch = None if options.scratch is None else os.fspath(options.scratch)
     positive = {column: name == WEIGHT for name, column in weights.items()}
@@ -199,8 +199,8 @@ def _beyond(
     )  # fmt: skip
 
 
-def _columns(
-    model: Any, y: Any, known: Sequence[str], where: str, weights: Sequence[str]
+def columns_used(
+    model: Any, y: Any, known: Sequence[str], where: str, weights: Sequence[str] = ()
 ) -> tuple[list[str], str]:
     """The columns that a model takes as data, and that of the target; a network takes all."""
     if hasattr(model, "as_layer"):

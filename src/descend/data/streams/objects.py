@@ -19,7 +19,7 @@ from descend.data.streams.source import MemorySource, Source, check_known
 from descend.data.validate import refuse_kind
 from descend.errors import DataError, UsageError
 
-__all__ = ["arrow_columns", "source_of_object"]
+__all__ = ["arrow_columns", "is_of", "source_of_object"]
 
 Array = NDArray[Any]
 
@@ -36,7 +36,7 @@ def source_of_object(value: Any, names: Sequence[str]) -> Source | None:
     return None
 
 
-def _is(value: Any, library: str, *classes: str) -> bool:
+def is_of(value: Any, library: str, *classes: str) -> bool:
     """Whether a class of these names, from this library, is among those of an object."""
     return any(
         each.__name__ in classes and each.__module__.lstrip("_").split(".")[0] == library
@@ -118,7 +118,7 @@ class RelationSource(Source):
         try:
             yield from arrow_columns(self._value.project(chosen), self.names, self.called)
         except Exception as error:
-            if not _is(error, "duckdb", "Error"):
+            if not is_of(error, "duckdb", "Error"):
                 raise
             raise DataError(f"the relation cannot be read: {error}") from None
 
@@ -225,12 +225,12 @@ def _in_memory(value: Any, names: Sequence[str]) -> Source:
 
 
 KINDS: Sequence[tuple[Callable[[Any], bool], Callable[[Any, Sequence[str]], Source]]] = (
-    (lambda v: _is(v, "duckdb", "DuckDBPyRelation"), RelationSource),
-    (lambda v: _is(v, "polars", "LazyFrame"), LazySource),
-    (lambda v: _is(v, "dask", "DataFrame", "FrameBase") and hasattr(v, "npartitions"), DaskFrame),
-    (lambda v: _is(v, "dask", "Array") and hasattr(v, "numblocks"), DaskArray),
-    (lambda v: _is(v, "pyarrow", "Dataset"), DatasetSource),
-    (lambda v: _is(v, "pandas", "DataFrame"), _in_memory),
+    (lambda v: is_of(v, "duckdb", "DuckDBPyRelation"), RelationSource),
+    (lambda v: is_of(v, "polars", "LazyFrame"), LazySource),
+    (lambda v: is_of(v, "dask", "DataFrame", "FrameBase") and hasattr(v, "npartitions"), DaskFrame),
+    (lambda v: is_of(v, "dask", "Array") and hasattr(v, "numblocks"), DaskArray),
+    (lambda v: is_of(v, "pyarrow", "Dataset"), DatasetSource),
+    (lambda v: is_of(v, "pandas", "DataFrame"), _in_memory),
     (lambda v: hasattr(v, "__arrow_c_stream__"), ArrowSource),
     (is_table, _in_memory),
 )

@@ -117,9 +117,9 @@ class FileSource(Source):
         if table.sql is not None:
             why = "the query is run once"
         super().__init__(f'"{table.path}"', names, why)
-        self._table = table
+        self._table, self.sql = table, table.sql
         self.notes, self.in_memory = table.notes, not table.files
-        self._seen = [_Seen.of(file) for file in table.files]
+        self.seen = [_Seen.of(file) for file in table.files]
         table.prepare(names)
 
     @property
@@ -145,7 +145,7 @@ class FileSource(Source):
         return self._table.rows_about()
 
     def check(self) -> None:
-        for seen in self._seen:
+        for seen in self.seen:
             seen.check()
 
     def check_digits(self, name: str, largest: float) -> None:
