@@ -12,7 +12,7 @@ import pytest
 import descend
 from descend import DataError, UsageError
 from descend import networks as nn
-from descend.data.streams.apart import BINS, Apart, chosen_rows, counted
+from descend.data.streams.apart import BITS, Apart, binned, chosen_rows, counted
 from descend.data.streams.opened import open_stream
 from descend.graph.blocks import BLOCK
 from whole import sampled
@@ -187,8 +187,8 @@ def test_what_cannot_be_meant_is_refused(
         fit(validation_split=2.0)
     with pytest.raises(UsageError, match="is a query, and rows come from what it gives"):
         descend.fit(model, f"select * from '{file}'", "y", stream=True)
-    monkeypatch.setattr("descend.train.streams.memory_free", lambda: 1e6)
-    with pytest.raises(UsageError, match="holds back 633 kB, more than half of the 1 MB") as error:
+    monkeypatch.setattr("descend.train.held_back.memory_free", lambda: 1e6)
+    with pytest.raises(UsageError, match="holds back 1.27 MB, more than half of the 1 MB") as error:
         fit(validation_split=0.2)
     share = float(str(error.value.remedy).split("=")[1])
     assert fit(validation_split=share).n_rows < N
@@ -217,9 +217,11 @@ def test_rows_apart_are_those_of_memory(tmp_path: Path, kind: str, drop: bool) -
     kept = np.flatnonzero(np.isfinite(x))
     with open_stream(source, ["x", "y"], block=1000) as stream:
         first = stream.survey("drop" if drop else "raise")
-        labels = counted(((p.first, p.columns[1].copy()) for p in stream.blocks()), 4)
-        assert labels is not None and labels.values.tolist() == [0, 1, 2]
-        apart = Apart(0.2, 4, labels, 1)
+        labels = counted(piece.columns[1] for piece in stream.blocks())
+        assert labels.values.tolist() == [0, 1, 2]
+        assert labels.counts.tolist() == [*np.bincount(y[np.isfinite(x)].astype(int))]
+        bins = binned(((p.first, p.columns[1]) for p in stream.blocks()), labels.values, 4)
+        apart = Apart(0.2, 4, labels.values, bins, 1)
         survey = stream.hold_back(apart)
         held = apart.rows(stream.names)
         pieces = [(p.columns[0].copy(), p.places) for p in stream.blocks()]
@@ -241,7 +243,7 @@ def test_about_the_share_of_every_label_is_chosen() -> None:
         for k in range(4):
             own = chosen[target == k]
             assert 0 < own.sum() < len(own)
-            assert abs(own.sum() - 0.25 * len(own)) <= 1 + 2 * len(own) / BINS
+            assert abs(own.sum() - 0.25 * len(own)) <= 1 + 2 * len(own) / 2**BITS
     assert not np.array_equal(chosen_rows(1000, 0.5, 0), chosen_rows(1000, 0.5, 1))
 
 
@@ -258,3 +260,83 @@ def test_pictures_are_of_the_sample(table: dict[str, Any], tmp_path: Path) -> No
     numbers = descend.fit(nn.mlp([4]), lambda: iter([{n: table[n] for n in ("x", "z", "y")}]),
                           "y", stream=True, epochs=1)  # fmt: skip
     assert any(a.get_ylabel() == "y, actual" for a in numbers.plot().axes)
+
+
+def small(n: int, seed: int = 0) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, n)
+    return {"x": x, "y": 2 * x + 1 + 0.1 * rng.normal(size=n)}
+
+
+def test_no_more_than_a_block_may_be_left_of_more() -> None:
+    rows = small(70_000)
+    for network, options in ((None, {}), (nn.mlp([4]), {"epochs": 2, "shuffle": False})):
+        given: Any = network or "y = a*x + b"
+        more = options if network else {"start": {"a": 1.0, "b": 0.0}}
+        target = ("y",) if network else ()
+        one = descend.fit(
+            given, lambda: iter([rows]), *target, stream=True, validation_split=0.1, **more
+        )
+        other = descend.fit(given, rows, *target, validation_split=0.1, **more)
+        assert one.n_rows == other.n_rows < BLOCK < 70_000
+        same(one, other)
+
+
+def test_class_weights_are_for_training_alone(table: dict[str, Any]) -> None:
+    rows = {"x": table["x"], "y": table["c"]}
+    options: Any = {"class_weight": {0: 0.1}, "start": {"a": 0.1, "b": 0.0}}
+    for more in ({}, {"standardize": True}, {"validation_split": 0.1}):
+        one = descend.fit("y = a*x + b", lambda: iter([rows]), stream=True, **options, **more)
+        same(one, descend.fit("y = a*x + b", rows, **options, **more))
+
+
+def test_many_values_of_the_target() -> None:
+    n = BLOCK + 5000
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=n), rng.integers(0, 2000, n) * 1.0
+    with pytest.raises(UsageError, match='loss "cross_entropy" tells classes apart, and y holds'):
+        descend.fit(
+            nn.mlp([2]), lambda: iter([{"x": x, "y": y}]), "y", stream=True, epochs=1,
+            loss="cross_entropy",
+        )  # fmt: skip
+    for last, goal in ((7.0, "counts"), (0.5, "numbers")):
+        y[-1] = last
+        told = descend.fit(
+            nn.mlp([2]), lambda: iter([{"x": x, "y": y}]), "y", stream=True, epochs=1,
+        )  # fmt: skip
+        assert f"y holds {goal}" in told.goal
+
+
+def test_indices_that_are_held_back_are_looked_at(table: dict[str, Any]) -> None:
+    network = nn.Sequential(nn.Embedding(7, 3), nn.Flatten(), nn.Linear())
+    i = table["i"].copy()
+    row = int(np.flatnonzero(chosen_rows(N, 0.2, 0))[-3])
+    i[row] = 2.5
+    with pytest.raises(DataError, match=f"x holds 2.5 in row {row}, and only whole"):
+        descend.fit(
+            network, lambda: iter([{"i": i, "y": table["y"]}]), "y", stream=True,
+            validation_split=0.2, epochs=1,
+        )  # fmt: skip
+
+
+def test_a_row_is_explained_by_its_number_among_all(table: dict[str, Any]) -> None:
+    rows = {n: table[n] for n in ("x", "y")}
+    options: Any = {"start": {"a": 1.0, "b": 0.0}, "validation_split": 0.2}
+    one = descend.fit("y = a*x + b", lambda: iter([rows]), stream=True, **options)
+    other = descend.fit("y = a*x + b", rows, **options)
+    for row in (0, 7, 12, 70_001, N - 1):
+        assert str(one.explain(row)) == str(other.explain(row))
+    with pytest.raises(UsageError, match=f"the data have {N} rows"):
+        one.explain(N)
+
+
+def test_rows_left_out_of_a_source_that_is_held_are_told() -> None:
+    rows = small(5000)
+    rows["x"][::10] = np.nan
+    fit = descend.fit("y = a*x + b", lambda: iter([rows]), missing="drop", start={"a": 1, "b": 0})
+    assert (fit.n_rows, fit.n_dropped) == (4500, 500)
+    with pytest.raises(UsageError, match="rows were left out while they came"):
+        descend.fit(
+            lambda x, a: np.cumsum(x) * a, lambda: iter([rows]), "y", missing="drop",
+            start={"a": 1.0},
+        )  # fmt: skip

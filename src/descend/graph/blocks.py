@@ -18,7 +18,7 @@ from descend.graph.source import CONST, ROW_COUNT, input_node
 from descend.lean import dataclass
 
 __all__ = [
-    "BLOCK", "COMBINED", "Split", "Sum", "Sweep", "Tree", "combined", "in_tree", "split",
+    "BLOCK", "COMBINED", "JOINED", "Split", "Sum", "Sweep", "Tree", "combined", "in_tree", "split",
     "subtrees",
 ]  # fmt: skip
 

@@ -135,8 +135,10 @@ def explain_at(
             f"one row cannot be explained by itself: the model couples the rows ({why})",
             remedy="compute such numbers before the fit",
         )
-    if at >= rows.total:
-        raise UsageError(f"there is no row {at}: the data have {rows.total} rows, counted from 0")
+    held = None if rows.beyond is None else rows.beyond.apart
+    total = rows.total + (0 if held is None else len(held.places))
+    if at >= total:
+        raise UsageError(f"there is no row {at}: the data have {total} rows, counted from 0")
     one = _row(rows, at)
     own, seen, varied = view_of(job, built, begin)
     made, model = seen.descent, seen.model
@@ -160,11 +162,29 @@ def _row(rows: Rows, at: int) -> Rows:
     """One row by itself, by its number among all rows."""
     if rows.beyond is None:
         return rows.take(np.array([at]))
-    names = [*rows.all()]
-    with closing(rows.beyond.blocks(names, at // BLOCK)) as blocks:  # type: ignore[type-var]
+    names, held, among = [*rows.all()], rows.beyond.apart, at
+    if held is not None:
+        if rows.n_dropped:
+            raise UsageError(
+                "rows were left out and others held back, so that the row of that number is not "
+                "known",
+                remedy="give the row by itself: descend.explain(model, x, y, start=fit)",
+            )
+        before = int(np.searchsorted(held.places, at))
+        among = at - before
+        if before < len(held.places) and held.places[before] == at:
+            own = {n: c[before : before + 1] for n, c in held.columns.items()}
+            row = rows.beyond.assembly.all(own)
+            return _one(rows, row, at)
+    with closing(rows.beyond.blocks(names, among // BLOCK)) as blocks:  # type: ignore[type-var]
         first, columns = next(blocks)
-        place = slice(at - first, at - first + 1)
+        place = slice(among - first, among - first + 1)
         row = {n: c[place].copy() for n, c in zip(names, columns, strict=True)}
+    return _one(rows, row, at)
+
+
+def _one(rows: Rows, row: Mapping[str, Array], at: int) -> Rows:
+    """A row by itself, of its columns as the program calls them."""
     return Rows(
         {n: row[column_key(n)] for n in rows.columns}, {n: row[n] for n in rows.extra}, 1,
         rows.n_dropped, np.array([at]),

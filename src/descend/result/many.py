@@ -164,6 +164,9 @@ class ManyFits:
 
     def names(self) -> dict[str, Array]:
         """What the fits are called, as columns."""
+        places = {} if self.layout is None else self.layout.columns()
+        if places:
+            return places
         if isinstance(self.by, str) or self.keys is None:
             own = np.arange(len(self)) if self.keys is None else self.keys
             return {self.by if isinstance(self.by, str) else "fit": own}

@@ -178,6 +178,13 @@ def rows_apart(problem: Problem, beyond: Beyond) -> Rows | None:
         return None
     found = beyond.assembly.all(beyond.apart.columns)
     columns = {name: found.pop(column_key(name)) for name in problem.columns}
+    if problem.network_indices:
+        try:
+            for name, array in columns.items():
+                check_members(array, problem.network_indices, name)
+        except DataError as error:
+            assert error.row is not None
+            raise error.renumbered(f"row {beyond.apart.places[error.row]}") from None
     return Rows(columns, found, len(found[TARGET]), 0, beyond.apart.places)
 
 

@@ -91,7 +91,7 @@ def measured(rows: Rows, loss_name: str) -> Scaling:
     (array([-1.,  1.]), 100.0)
     """
     y, power = rows.extra[TARGET], POWERS.get(loss_name, 0)
-    if rows.total <= BLOCK or y.ndim > 1:
+    if rows.beyond is None and (rows.n_rows <= BLOCK or y.ndim > 1):
         columns = {name: _scale(a, a.std(axis=0)) for name, a in rows.columns.items()}
         return Scaling(columns, _scale(y, y.std()) if power else None, power)
     columns = {name: _by_blocks(rows, column_key(name), a) for name, a in rows.columns.items()}

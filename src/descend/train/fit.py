@@ -106,11 +106,11 @@ def _read(
     given: Mapping[str, Any], longest: int | None = None
 ) -> tuple[Descents, PlannedRun]:
     """The descents of a call, read in full, and what runs by their plan."""
-    options = read_options("fit", given)
+    options, n_dropped = read_options("fit", given), 0
     if is_source(given["x"]):
         from descend.train.streams import in_passes, read_source
 
-        given, beyond = read_source(given, options)
+        given, beyond, n_dropped = read_source(given, options)
         options = read_options("fit", given)
         if beyond is not None:
             own = Reading(given["model"], given["x"], given["y"], options, beyond=beyond)
@@ -120,7 +120,8 @@ def _read(
             f"{asked[0]} belongs to rows that come from a source, and x holds them in memory",
             remedy="leave it out, or give a file, a function that gives blocks, …",
         )
-    own = Reading(given["model"], given["x"], given["y"], options).in_places()
+    asked_of = given["model"], given["x"], given["y"], options
+    own = Reading(*asked_of, n_dropped=n_dropped).in_places()
     if longest is not None:
         own.job = own.job.with_batches(longest)
     built, fresh = own.job.build()

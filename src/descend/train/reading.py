@@ -43,11 +43,15 @@ __all__ = ["Reading", "method_of"]
 
 
 class Reading:
-    """A call of `fit`, read and checked in full; `beyond`, where its rows are a sample of more."""
+    """A call of `fit`, read and checked in full; `beyond`, where its rows are a sample of more.
+
+    Args:
+        n_dropped: rows that were left out before.
+    """
 
     def __init__(
         self, model: Any, x: Any, y: Any, options: Options, in_place: bool = False,
-        beyond: Beyond | None = None,
+        beyond: Beyond | None = None, n_dropped: int = 0,
     ) -> None:  # fmt: skip
         self.options, self.model, self.given = options, model, (model, x, y)
         weights = ((name, getattr(options, name)) for name in WEIGHTS)
@@ -61,6 +65,9 @@ class Reading:
             self.problem, options.sample_weight, options.sigma, options.missing,
             in_place=in_place,
         )._replace(beyond=beyond)
+        self.n_dropped = n_dropped
+        if n_dropped:
+            rows = rows._replace(n_dropped=n_dropped)
         self.whole = rows
         self.seed = int(options.seed)
         if options.resume is not None:
@@ -101,10 +108,10 @@ class Reading:
             own, held = split_rows(rows, o.validation_split, self.seed, classes)
         if o.class_weight is None:
             return own, held
-        if beyond is None or beyond.counts is None:
+        if beyond is None or beyond.counts is None or beyond.counts.counts is None:
             labels, counts = counted_classes(own.extra["target"], classes)
         else:
-            labels, counts, _ = beyond.counts
+            labels, counts = beyond.counts.values, beyond.counts.counts
             labels = labels if classes is None else np.arange(len(classes))
         weights = class_weights(o.class_weight, labels, counts, classes)
         self.problem.class_weights = weights
@@ -114,6 +121,12 @@ class Reading:
         """The same call, with rows kept in their places if the model's rows know of one another."""
         if not self.whole.n_dropped or not self.job.couples():
             return self
+        if self.n_dropped:
+            raise UsageError(
+                "rows were left out while they came, and the model's rows know of one another: "
+                "without these the others would be other rows",
+                remedy="give the columns themselves, as descend.read(path) reads them",
+            )
         return Reading(*self.given, self.options, in_place=True)
 
     def _start(self) -> Begun:

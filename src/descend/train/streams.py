@@ -9,11 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from descend.data.allowed import memory_free
-from descend.data.room import in_bytes
-from descend.data.streams.apart import MOST_LABELS, Apart, Held, Labels, counted
 from descend.data.streams.named import named
-from descend.data.streams.opened import SHARE, judge, open_stream
+from descend.data.streams.opened import judge, open_stream
 from descend.data.streams.stream import Stream
 from descend.data.streams.survey import Survey
 from descend.data.validate import check_members
@@ -23,14 +20,11 @@ from descend.methods.losses import Loss
 from descend.methods.targets import ANY
 from descend.models.reading import parse_formula
 from descend.result.finish import finish_plainly
-from descend.result.resume import seed_of
 from descend.run.build import Built
 from descend.run.job import Job
 from descend.task.assembly import Assembly
 from descend.task.beyond import Beyond, Workers
 from descend.task.columns import SIGMA, TARGET, WEIGHT, column_key
-from descend.task.goals import goal_of
-from descend.task.held import check_not_single, check_share
 from descend.task.options import Options
 from descend.task.problem import signature_of
 from descend.task.rows import WEIGHTS, Rows
@@ -38,6 +32,7 @@ from descend.task.start import Start
 from descend.trace.formula import Formula
 from descend.trace.model import Model
 from descend.train.descents import Descents
+from descend.train.held_back import held_back, labels_of
 from descend.train.reading import Reading
 from descend.trust.metrics import score_bits
 
@@ -47,11 +42,14 @@ Array = np.ndarray[Any, np.dtype[Any]]
 SAMPLE, WIDTH = 10_000, 8  # rows that stay in memory, bytes of a number
 
 
-def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str, Any], Any]:
+def read_source(
+    given: Mapping[str, Any], options: Options
+) -> tuple[Mapping[str, Any], Beyond | None, int]:
     """The arguments of `fit` with rows in memory, and all the rows if they are only a sample.
 
     Returns:
-        the arguments, with arrays for the columns; a `Beyond`, or None where all are in memory.
+        the arguments, with arrays for the columns; all the rows, or None where they are in memory;
+        how many were left out.
 
     Raises:
         UsageError: an option that a fit in passes does not take.
@@ -83,11 +81,16 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
     passes = passes and survey.n_rows > BLOCK  # one block is held in any case
     beyond = None
     if passes:
-        survey, apart, counts = _apart(model, stream, survey, target, options)
+        labels = labels_of(model, stream, target, options)
+        survey, apart, labels = held_back(model, stream, survey, target, labels, options)
+        passes = survey.n_rows > BLOCK
+        if not passes:  # what is left is no more than a block: all is held, and divided there
+            survey = stream.hold_back(None)
+    if passes:
         said = (judged.said,) if judged.said and options.stream is None else ()
         said = (*said, *stream.said, *(() if workers is None else workers.said))
         beyond = _beyond(stream, survey, _names_of(model, data, target, weights), said)
-        beyond = replace(beyond, apart=apart, counts=counts, workers=workers)
+        beyond = replace(beyond, apart=apart, counts=labels, workers=workers)
     rows = survey.sample if passes else _whole(stream, survey.n_rows)
     own = {**given, **{name: rows[column] for name, column in weights.items()}}
     own |= {"x": {name: rows[name] for name in dict.fromkeys([*data, target])}, "missing": "raise"}
@@ -96,7 +99,9 @@ def read_source(given: Mapping[str, Any], options: Options) -> tuple[Mapping[str
             f"the source has {survey.n_rows:,} rows, no more than one block: they are fitted in "
             "this process, and the workers have nothing to do"
         )
-    return own if passes else {**own, "stream": None, "scratch": None, "on": None}, beyond
+    if not passes:
+        own |= {"stream": None, "scratch": None, "on": None}
+    return own, beyond, survey.n_dropped
 
 
 def _workers(stream: Stream, options: Options) -> Any:
@@ -132,53 +137,6 @@ def _names_of(
         found = {"x": tuple(data)}
     found[TARGET] = target
     return found | {key: weights[key] for key in (WEIGHT, SIGMA) if key in weights}
-
-
-def _apart(
-    model: Any, stream: Stream, survey: Survey, target: str, options: Options
-) -> tuple[Survey, Held | None, Labels | None]:
-    """Hold back the rows of validation_split, and count the classes.
-
-    Returns:
-        what there is to say of the rows that remain, those that are held back, and the labels.
-    """
-    is_network, seed = hasattr(model, "as_layer"), int(options.seed)
-    at = stream.names.index(target)
-    counts = None
-    if options.resume is not None:
-        seed = seed_of(options.resume, seed)
-    if is_network or options.class_weight is not None:
-        counts = counted(((p.first, p.columns[at]) for p in stream.blocks()), seed)
-        if options.class_weight is not None and counts is None:
-            raise UsageError(
-                f"class_weight weights classes, and {target} holds more than {MOST_LABELS} values",
-                remedy="write sample_weight=… to weight rows",
-            )
-    share = options.validation_split
-    if not share:
-        return survey, None, counts
-    check_share(share, survey.n_rows)
-    need, free = share * survey.n_rows * len(stream.names) * WIDTH, memory_free()
-    if free is not None and need > SHARE * free:
-        raise UsageError(
-            f"validation_split={share!r} holds back {in_bytes(need)}, more than half of the "
-            f"{in_bytes(free)} of memory that are free",
-            remedy=f"hold back less: validation_split={0.9 * share * SHARE * free / need:.2g}",
-        )
-    classes = None
-    if is_network and counts is not None:
-        classes = goal_of(counts.values, options.loss, target).classes
-    if classes is not None and counts is not None:
-        check_not_single(counts.counts, classes)
-    apart = Apart(share, seed, None if classes is None else counts, at)
-    survey = stream.hold_back(apart)
-    held = apart.rows(stream.names)
-    if options.class_weight is not None and counts is not None:
-        left = counts.counts - np.bincount(
-            np.searchsorted(counts.values, held.columns[target]), minlength=len(counts.values)
-        )
-        counts = counts._replace(counts=left)
-    return survey, held, counts
 
 
 def _beyond(

@@ -21,6 +21,7 @@ from descend.run.job import Job
 from descend.task.beyond import Beyond
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.rows import Rows
+from descend.task.scales import Scale
 from descend.trust.complete import Completion, triangle_of_block
 from descend.trust.covariance import stacked
 from descend.trust.goodness import goodness_of_count_sums, goodness_of_sums, sums_of_counts
@@ -115,7 +116,9 @@ class PassCompletion(Completion):
         weighs = [name for name in (WEIGHT, SIGMA) if name in self.rows.extra]
         asked = [residual, prediction, *(made.inputs[name] for name in (TARGET, *weighs))]
         _, (y,) = next(self.pieces([TARGET]))
-        parts = self.folded(asked, functools.partial(_of_residuals, weighs, float(np.mean(y))))
+        parts = self.folded(asked, functools.partial(
+            _of_residuals, weighs, float(np.mean(y)), self._of_class()
+        ))  # fmt: skip
         chi2, weighed, weight, squares, sizes, first, second = map(float, combined(parts, "add"))
         total, spread = second - first * first / weight, self.spread()
         scaling, unit = self.job.scaling, self._unit() ** 2
@@ -134,13 +137,27 @@ class PassCompletion(Completion):
         """How well classes are told apart, in all rows."""
         inputs, sums = self.built.descent.inputs, ClassSums(link)
         weighs = [inputs[name] for name in (WEIGHT,) if name in self.rows.extra]
-        by_class = self.job.problem.class_weights
+        of_class = self._of_class()
         for output, y, *weight in self.blocks([*self.built.model.nodes, inputs[TARGET], *weighs]):
-            if by_class is not None:  # they are for training alone
-                own = by_class[y.astype(np.intp)]
-                weight = [np.divide(weight[0], own, out=np.zeros(len(y)), where=own > 0)]
+            if of_class is not None:
+                weight = [_without(weight[0], y, *of_class)]
             sums.add(output, y, *weight)
         return sums.told()
+
+    def _of_class(self) -> tuple[Array, Scale] | None:
+        """What rows weigh by their class, in training alone, and what has become of the target."""
+        by_class, scaling = self.job.problem.class_weights, self.job.scaling
+        if by_class is None:
+            return None
+        plain = Scale(np.zeros(()), np.ones(()))
+        scale = None if scaling is None else scaling.target
+        return by_class, plain if scale is None else scale
+
+def _without(weight: Array, y: Array, by_class: Array, scale: Scale) -> Array:
+    """Weights without those of the classes."""
+    own = by_class[np.rint(scale.back(np.asarray(y, np.float64))).astype(np.intp)]
+    return np.divide(weight, own, out=np.zeros(len(y)), where=own > 0)
+
 
 @np.errstate(all="ignore")
 def _of_counts(log_rate: bool, values: Sequence[Array]) -> Array:
@@ -151,17 +168,22 @@ def _of_counts(log_rate: bool, values: Sequence[Array]) -> Array:
 
 
 @np.errstate(all="ignore")
-def _of_residuals(weighs: Sequence[str], about: float, values: Sequence[Array]) -> Array:
+def _of_residuals(
+    weighs: Sequence[str], about: float, of_class: tuple[Array, Scale] | None,
+    values: Sequence[Array],
+) -> Array:  # fmt: skip
     """The sums of a block that goodness and metrics follow from.
 
     Args:
         weighs: of what the last columns are. about: a number near the targets' mean.
+        of_class: what rows weigh in training by their class, and what made it of the target.
         values: the residual of the program, the prediction, the targets, and those columns.
     """
     r, fitted, y, *columns = (np.asarray(a, np.float64) for a in values)
     by = dict(zip(weighs, columns, strict=True))
     w = by.get(WEIGHT, np.ones(len(y)))
     whole = w / np.square(by.get(SIGMA, 1.0))
+    w = w if of_class is None else _without(w, y, *of_class)
     apart, off, r = y - fitted, y - about, np.broadcast_to(r, y.shape)
     # Not by BLAS, whose sums depend on how many threads it has.
     return np.array([np.sum(column) for column in (

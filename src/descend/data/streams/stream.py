@@ -146,14 +146,17 @@ class Stream:
         self._asked = asked
         return self._read_all()
 
-    def hold_back(self, apart: Apart) -> Survey:
-        """Read all rows once more, and from then on give them without some.
+    def hold_back(self, apart: Apart | None) -> Survey:
+        """Read all rows once more, and from then on give them without some; None gives all again.
 
         Returns:
             what there is to say of those that remain, which are numbered anew; `apart.rows` gives
             the others.
         """
-        self._apart, apart.held, apart.collects = apart, [], True
+        self._apart = apart
+        if apart is None:
+            return self._read_all()
+        apart.held, apart.collects = [], True
         try:
             return self._read_all()
         finally:

@@ -218,7 +218,7 @@ def moments_of(column: Array, block: int) -> Moments:
     """
     tree = Tree(_joined)
     for first in range(0, len(column), block):
-        tree.add([Moments.of(np.ascontiguousarray(column[first : first + block]))])
+        tree.add([Moments.of(np.ascontiguousarray(column[first : first + block], np.float64))])
     found: Moments = tree.root()[0]
     return found
 
