@@ -192,6 +192,7 @@ def test_what_cannot_be_meant_is_refused(
         fit(validation_split=0.2)
     share = float(str(error.value.remedy).split("=")[1])
     assert fit(validation_split=share).n_rows < N
+    monkeypatch.undo()
     one = {"x": table["x"], "c": np.where(np.arange(N) == 5, 2.0, table["c"])}
     with pytest.raises(DataError, match="the class 2 has a single row"):
         descend.fit(
