@@ -95,6 +95,7 @@ def test_a_function_that_returns_one_iterator_again(table: dict[str, Any], same:
     blocks = ({n: c[i : i + 50_000] for n, c in table.items()} for i in range(0, N, 50_000))
     fit = descend.fit(FORMULA, blocks, start=START, stream=True)
     assert fit.params == descend.fit(FORMULA, table, start=START).params
+    assert any("the numbers of the generator are kept in a scratch" in s for s in fit.warnings)
 
 
 @pytest.mark.parametrize("streamed", [True, False])

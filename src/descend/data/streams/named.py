@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from descend.data.arrow import ArrowStream
@@ -82,9 +81,15 @@ def _of_blocks(source: Any, where: str) -> Named:
             remedy='give dicts of columns, such as {"x": x, "y": y}, or frames',
         )
     if blocks is made:  # it gives its blocks but once
-        whole = itertools.chain([first], blocks)
+        whole = _from(first, blocks)
         source = _Begun(source, whole) if callable(source) else whole
     return Named(source, columns, where)
+
+
+def _from(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    """A generator, which is what it is called in messages."""
+    yield first
+    yield from rest
 
 
 class _Begun:
