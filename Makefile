@@ -26,7 +26,8 @@ demo: $(READY)
 
 test: $(READY)
 	$(PY) -m compileall -q src
-	$(PY) -m pytest -n auto --dist worksteal $(ARGS)
+	$(PY) -m pytest -n auto --dist worksteal --ignore=tests/cluster $(ARGS)
+	$(if $(ARGS),,$(PY) -m pytest tests/cluster)
 
 check: $(READY)
 	$(PY) -m ruff check .

@@ -14,7 +14,9 @@ READ = []
 def counted(monkeypatch):
     """Every call that is read in full is counted."""
     read = fit_module.Reading
-    monkeypatch.setattr(fit_module, "Reading", lambda *given: READ.append(given) or read(*given))
+    monkeypatch.setattr(
+        fit_module, "Reading", lambda *given, **more: READ.append(given) or read(*given, **more)
+    )
 
 
 def fitted(*given, **options):

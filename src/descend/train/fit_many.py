@@ -7,7 +7,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Never
+from typing import Any, Never, overload
 
 import numpy as np
 
@@ -57,6 +57,36 @@ Place = str | os.PathLike[str] | None
 MOST_LEAN = 12  # numbers: with more, the model costs more than the method
 
 
+@overload
+def fit_many(
+    model: Callable[..., Any] | str | Model, x: Any = None, y: Any = None, *, start: Any = None,
+    fixed: Any = None, bounds: Any = None, ties: Any = None, by: str | Sequence[str] | None = None,
+    dim: Any = None, sigma: Any = None, absolute_sigma: bool = False, sample_weight: Any = None,
+    loss: str | Loss = "mse", optimizer: str | Optimizer | None = None, max_iter: int = 1000,
+    xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
+    missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
+    params: Iterable[str] | None = None, likelihood: bool = False, threads: int | None = None,
+    seed: int = 0,
+    starts: int | None = None, progress: Progress | None = None, to: None = None,
+    restart: bool = False, scratch: Place = None, on: Any = None, **unknown: Never,
+) -> ManyFits: ...  # fmt: skip
+
+
+@overload
+def fit_many(
+    model: Callable[..., Any] | str | Model, x: Any = None, y: Any = None, *, start: Any = None,
+    fixed: Any = None, bounds: Any = None, ties: Any = None, by: str | Sequence[str] | None = None,
+    dim: Any = None, sigma: Any = None, absolute_sigma: bool = False, sample_weight: Any = None,
+    loss: str | Loss = "mse", optimizer: str | Optimizer | None = None, max_iter: int = 1000,
+    xtol: float | None = None, ftol: float | None = None, gtol: float | None = None,
+    missing: ManyMissing = "skip", covariance: bool = False, constants: Any = None,
+    params: Iterable[str] | None = None, likelihood: bool = False, threads: int | None = None,
+    seed: int = 0,
+    starts: int | None = None, progress: Progress | None = None, to: str | os.PathLike[str],
+    restart: bool = False, scratch: Place = None, on: Any = None, **unknown: Never,
+) -> GroupFits: ...  # fmt: skip
+
+
 @ends_at_users_line
 def fit_many(
     model: Callable[..., Any] | str | Model, x: Any = None, y: Any = None, *, start: Any = None,
@@ -102,8 +132,10 @@ def fit_many(
             in its own data.
         starts: from how many starts each fit descends; the best is kept. Where it is not said, one,
             and more for those fits that fail (or, without a start, look wrong), as in `fit`.
-        progress: who is told how many fits are done.
-tm
+        progress: who is told how many fits are done. on: a Dask client, whose workers do them.
+        to: a Parquet file for the results, in the order of the keys. What is done is kept beside
+            it, and the same call goes on; restart: from the beginning. scratch: where copies go.
+
     Raises:
         UsageError, DataError: what cannot be meant, or used as it is, with what to do instead.
 
