@@ -1,6 +1,6 @@
 # Each target makes .venv by itself; nothing but Python >= 3.11 and make need be there.
 #   make demo   make test   make check   make fuzz   make bench   make oracles   make docs
-#   make coverage   make against OTHER=../before/src   make clean
+#   make clusters   make coverage   make against OTHER=../before/src   make clean
 #   make e2e   make e2e-measure   make e2e-memory   make e2e-screenshots
 #   make studio-web   make studio-web-check
 PYTHON ?= python3
@@ -15,7 +15,7 @@ OTHER ?=
 # Else every process of a test would translate every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check fuzz bench against oracles coverage docs clean help
+.PHONY: demo test check clusters fuzz bench against oracles coverage docs clean help
 .PHONY: e2e e2e-measure e2e-memory e2e-screenshots studio-web studio-web-check
 
 help:
@@ -27,7 +27,6 @@ demo: $(READY)
 test: $(READY)
 	$(PY) -m compileall -q src
 	$(PY) -m pytest -n auto --dist worksteal --ignore=tests/cluster $(ARGS)
-	$(if $(ARGS),,$(PY) -m pytest tests/cluster)
 
 check: $(READY)
 	$(PY) -m ruff check .
@@ -48,6 +47,10 @@ bench: $(BENCH_READY)
 	$(BENCH_VENV)/bin/python bench/streams.py
 	$(BENCH_VENV)/bin/python bench/groups.py
 	$(BENCH_VENV)/bin/python bench/warm.py
+
+# Fits on the workers of a local cluster, by themselves: their workers are processes.
+clusters: $(READY)
+	$(PY) -m pytest tests/cluster $(ARGS)
 
 # Every call of the benchmark beside another checkout's, such as the commit before a change.
 against: $(READY)
