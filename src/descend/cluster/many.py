@@ -5,7 +5,6 @@ A fit has the same bits whatever its neighbours and whoever does it.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -67,10 +66,8 @@ class Spread:
     def _rest(
         self, worker: Worker, left: Array, seconds: float, share: Share, between: Any
     ) -> None:
-        order, image, arrays = many_order(worker), worker.image(), worker.arrays
-        mark = hashlib.blake2b(image, digest_size=8)
-        mark.update(repr(order).encode())
-        key = f"descend {mark.hexdigest()}"
+        order, arrays = many_order(worker), worker.arrays
+        package = Package(worker.image(), order)
         threads = max(1, sum(self.pool.look().values()))
         about = some_of(arrays, order.shared, left[: min(FIRST, len(left))])
         by_bytes = LARGEST * min(FIRST, len(left)) // max(1, about.n_bytes)
@@ -84,8 +81,8 @@ class Spread:
                 share.finished(len(parts[number]))
             return bool(between())
 
-        package, tasks = Package(image, order), _Tasks(arrays, order.shared, parts)
-        self.pool.each(fits, key, package, tasks, taken)
+        tasks = _Tasks(arrays, order.shared, parts)
+        self.pool.each(fits, package.key(), package, tasks, taken)
 
 
 class _Tasks(Sequence[tuple[Any, ...]]):

@@ -6,7 +6,6 @@ single bit how many workers there are, in which order they are done, and which o
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import statistics
@@ -111,8 +110,6 @@ class Passes:
             surveyor.join(part)
             marks += own
         told = surveyor.told(least)
-        for name, moments in told.columns.items():
-            stream.source.check_digits(name, max(moments.max, -moments.min))
         stream.known(told, marks)
         return told
 
@@ -124,10 +121,8 @@ class Passes:
     ) -> bool:  # fmt: skip
         """As of `task.beyond.Workers`."""
         order = order_of(memory, stage)
-        image = memory.code.image()
-        mark = hashlib.blake2b(image, digest_size=8)
-        mark.update(repr(order).encode())
-        key = f"descend {mark.hexdigest()}"
+        package = Package(memory.code.image(), order)
+        key = package.key()
         given = [np.array(v) for v in values_of(memory, order)]
         parts = self.ranges(key, -(-memory.bound.n_rows // BLOCK))
         marks = self.stream.marks
@@ -140,7 +135,6 @@ class Passes:
         def told(rows: int) -> bool:
             return leaves is not None and leaves(min(rows, memory.bound.n_rows))
 
-        package = Package(image, order)
         if not self._each(key, sums, package, parts, tasks, found.__setitem__, told):
             return False
         for number, part in enumerate(parts):
@@ -155,10 +149,8 @@ class Passes:
         if self.pool.client.status != "running":
             return None  # a fit is asked for what is left when its client is closed
         graph = written(nodes, [*known, *columns.values()])
-        mark = hashlib.blake2b(repr(graph).encode(), digest_size=8)
-        for array in graph.arrays:
-            mark.update(array.tobytes())
-        key = f"descend {mark.hexdigest()}"
+        package = Package(b"", graph)
+        key = package.key(graph.arrays)
         parts = self.ranges(key, -(-n_rows // BLOCK))
         marks, given = self.stream.marks, [np.asarray(v) for v in known.values()]
         tasks = [
@@ -166,7 +158,7 @@ class Passes:
             for part in parts
         ]
         found: dict[int, Any] = {}
-        self._each(key, values, Package(b"", graph), parts, tasks, found.__setitem__, None)
+        self._each(key, values, package, parts, tasks, found.__setitem__, None)
         return [value for number in range(len(parts)) for value in found[number]]
 
     def check(self, engine: str, notes: Sequence[str]) -> None:

@@ -85,6 +85,14 @@ class Package(NamedTuple):
     image: bytes
     order: Any
 
+    def key(self, arrays: Sequence[Array] = ()) -> str:
+        """By which it goes; `arrays` are those whose numbers the order's words do not tell."""
+        mark = hashlib.blake2b(self.image, digest_size=8)
+        mark.update(repr(self.order).encode())
+        for array in arrays:
+            mark.update(array.tobytes())
+        return f"descend {mark.hexdigest()}"
+
 
 class Done(NamedTuple):
     """What a task has come to, and how many seconds of work it was.

@@ -23,7 +23,7 @@ from descend.compile.function import pointer_table
 from descend.compile.native import Loaded
 from descend.compile.places import PATIENCE, TEAM, aligned, named_words
 from descend.compile.shared import called, linked, shared_function
-from descend.graph.blocks import BLOCK, JOINED
+from descend.graph.blocks import BLOCK, JOINED, Tree
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Array, Dim
 from descend.graph.program import RUNNING, Bindings, Control, Program, _mix
@@ -107,7 +107,7 @@ class ProgramMemory:
         self._tables: list[Array] = []
         self._data = [(i, key[1]) for i, key in enumerate(code.text.slots) if key[0] == "data"]
         self._parts = {key[1]: i for i, key in enumerate(code.text.slots) if key[0] == "part"}
-        self._heights: list[int] = []  # of the subtrees that are held
+        self._tree = Tree(max)  # of the places of what is held; made anew for each pass
         self._counted = [i for i, key in enumerate(code.text.slots) if key == (TEAM[1],)]
         self._own: list[dict[Any, Any]] = []
         self._ordered: tuple[int, int] | None = None  # the (seed, epoch) of the order of rows
@@ -134,37 +134,30 @@ class ProgramMemory:
 
     def begin_pass(self, number: int) -> None:
         """Hold nothing yet of what the blocks of a pass come to."""
-        self._heights.clear()
+        self._tree = Tree(lambda at, _next: self._join(number, at))
         self._aim(number, 0)
 
     def sum_block(self, number: int, stage: int, block: int) -> None:
         """Have one block of the rows that are pointed to summed, in the pass of this number.
 
-        Its sums are joined with those before as `graph.blocks.Tree` does.
+        Its sums are joined with those before, in the tree of all blocks.
         """
-        self._aim(number, len(self._heights) - block)
+        at = len(self._tree)
+        self._aim(number, at - block)
         self.ask_for(stage, (block, block + 1))
         self.call(1)
-        self._hold(number, 0)
+        self._tree.add(at)
 
     def put_sums(self, number: int, found: Sequence[Array], blocks: int) -> None:
         """Take what the next subtree of so many blocks has come to elsewhere."""
+        at = len(self._tree)
         for (part, _), value in zip(self._sums(number), found, strict=True):
-            self.where["part", part][len(self._heights)] = value
-        self._hold(number, (blocks - 1).bit_length())
-
-    def _hold(self, number: int, height: int) -> None:
-        """Join the last subtree, of a height, with those before as far as they are as high."""
-        while self._heights and self._heights[-1] == height:
-            self._heights.pop()
-            self._join(number, len(self._heights))
-            height += 1
-        self._heights.append(height)
+            self.where["part", part][at] = value
+        self._tree.add(at, blocks)
 
     def end_pass(self, number: int) -> None:
         """Join what is held: the sums of all rows lie where those of the first block lay."""
-        for at in reversed(range(len(self._heights) - 1)):
-            self._join(number, at)
+        self._tree.root()
         self._aim(number, 0)
 
     def _sums(self, number: int) -> list[tuple[int, str]]:
@@ -174,11 +167,12 @@ class ProgramMemory:
         before = sum(len(sweep.sums) for sweep in split.sweeps[:number])
         return [(before + i, s.op) for i, s in enumerate(split.sweeps[number].sums)]
 
-    def _join(self, number: int, at: int) -> None:
-        """Join the sums that are held at a place and at the one after it."""
+    def _join(self, number: int, at: int) -> int:
+        """Join the sums that are held at a place and at the one after it; return that place."""
         for part, op in self._sums(number):
             held = self.where["part", part]
             JOINED[op](held[at], held[at + 1], out=held[at : at + 1].reshape(held.shape[1:]))
+        return at
 
     def _aim(self, number: int, shift: int) -> None:
         """Have the sums of block b written to the place b + shift."""

@@ -157,6 +157,10 @@ class Tree:
             part, height = self._join(self._held.pop()[1], part), height + 1
         self._held.append((height, part))
 
+    def __len__(self) -> int:
+        """How many subtrees are held."""
+        return len(self._held)
+
     def root(self) -> Any:
         """What all blocks come to; None if there was none."""
         if not self._held:

@@ -19,6 +19,7 @@ __all__ = [
     "TOO_FEW",
     "VERDICTS_OF",
     "OneFit",
+    "place_of",
 ]
 
 SPENT, BAD_DATA, TOO_FEW, SINGULAR = 20, 21, 22, 23
@@ -53,6 +54,20 @@ VERDICTS_OF = {
     **{JUDGED[name]: row.verdict for name, row in STATUSES.items()},
 }  # fmt: skip
 """What an end means, in the words of the table of ends."""
+
+
+def place_of(fit: int, count: int) -> int:
+    """The number of a fit among so many, where negative ones count from the end.
+
+    Raises:
+        IndexError: there is none.
+
+    >>> place_of(-1, 3)
+    2
+    """
+    if not -count <= fit < count:
+        raise IndexError(f"there is no fit {fit}: there are {count}, counted from 0")
+    return range(count)[fit]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from descend.data.quoting import identifier, quoted
 from descend.errors import UsageError, ends_at_users_line, suggest
 from descend.lean import dataclass
-from descend.records.many import OUTCOMES, OneFit
+from descend.records.many import OUTCOMES, OneFit, place_of
 from descend.records.record import jsonable
 from descend.show.numbers import rate
 from descend.visible import visible
@@ -74,9 +75,7 @@ class GroupFits:
         return (self[fit] for fit in range(len(self)))
 
     def __getitem__(self, fit: int) -> OneFit:
-        if not -len(self) <= fit < len(self):
-            raise IndexError(f"there is no fit {fit}: there are {len(self)}, counted from 0")
-        i = range(len(self))[fit]
+        i = place_of(fit, len(self))
         query = f"SELECT * FROM read_parquet({quoted(self._file())}, file_row_number=true)"
         names, rows = self._told(f"{query} WHERE file_row_number = {i}")
         found = dict(zip(names, rows[0], strict=True))
@@ -124,10 +123,7 @@ class GroupFits:
                 )
         chosen = ", ".join(map(identifier, known if names is None else names))
         end = "" if count is None else f" LIMIT {int(count)}"
-        import duckdb
-
-        with duckdb.connect(config={"memory_limit": MEMORY}) as link:
-            found = link.execute(f"SELECT {chosen} FROM {file}{end} OFFSET {int(first)}")
+        with _asked(f"SELECT {chosen} FROM {file}{end} OFFSET {int(first)}") as found:
             return {
                 name: column.filled(np.nan) if isinstance(column, np.ma.MaskedArray)
                 and column.dtype.kind == "f" else np.asarray(column)
@@ -144,10 +140,7 @@ class GroupFits:
         return self.path
 
     def _told(self, query: str) -> tuple[list[str], list[Any]]:
-        import duckdb
-
-        with duckdb.connect(config={"memory_limit": MEMORY}) as link:
-            found = link.execute(query)
+        with _asked(query) as found:
             return [column[0] for column in found.description], found.fetchall()
 
     @ends_at_users_line
@@ -220,6 +213,15 @@ class GroupFits:
         return visible("\n".join(lines))
 
     __str__ = report
+
+
+@contextmanager
+def _asked(query: str) -> Iterator[Any]:
+    """What a query gives, within little memory."""
+    import duckdb
+
+    with duckdb.connect(config={"memory_limit": MEMORY}) as link:
+        yield link.execute(query)
 
 
 def _number(value: Any) -> float:

@@ -18,7 +18,7 @@ from descend.lean import dataclass
 from descend.methods.base import NOT_FINITE, Outcome
 from descend.parameters.space import Space
 from descend.program.lanes import ManyBuilt
-from descend.records.many import BAD_DATA, OUTCOMES, VERDICTS_OF, OneFit
+from descend.records.many import BAD_DATA, OUTCOMES, VERDICTS_OF, OneFit, place_of
 from descend.records.record import jsonable
 from descend.run.many_job import CONVERGED, ManyJob, among, statuses
 from descend.show.many import many_report
@@ -88,9 +88,7 @@ class ManyFits:
         return (self[fit] for fit in range(len(self)))
 
     def __getitem__(self, fit: int) -> OneFit:
-        if not -len(self) <= fit < len(self):
-            raise IndexError(f"there is no fit {fit}: there are {len(self)}, counted from 0")
-        i = range(len(self))[fit]
+        i = place_of(fit, len(self))
         outcome = self.outcomes[int(self.status[i])]
         return OneFit(
             i, None if self.keys is None else _key(self.keys[i]),

@@ -35,20 +35,12 @@ class Coming:
 
     def blocks(self) -> Iterator[tuple[int, Sequence[Array]]]:
         """The first row of each block, and the columns from there on."""
-        return self._typed(self.beyond.blocks([*self.columns]))
+        return self.beyond.blocks(self.columns)
 
     def windows(self, rows: int, epoch: int) -> Iterator[tuple[int, Sequence[Array]]]:
         """So many rows at a time, shuffled among themselves."""
         drawn = None if self.seed is None else [self.seed % (1 << 64), epoch]
-        return self._typed(self.beyond.windows([*self.columns], rows, drawn))
-
-    def _typed(
-        self, given: Iterator[tuple[int, list[Array]]]
-    ) -> Iterator[tuple[int, Sequence[Array]]]:
-        """The same as the program reads them."""
-        kinds = [*self.columns.values()]
-        for first, columns in given:
-            yield first, [np.asarray(a, t) for a, t in zip(columns, kinds, strict=True)]
+        return self.beyond.windows(self.columns, rows, drawn)
 
 
 def in_blocks(

@@ -85,10 +85,15 @@ class Beyond:
     workers: Workers | None = None
 
     def blocks(
-        self, columns: Sequence[str], first_block: int = 0
+        self, columns: Sequence[str] | Mapping[str, Any], first_block: int = 0
     ) -> Iterator[tuple[int, list[Array]]]:
-        """Blocks of columns as the program calls them, the row's number among them."""
-        return self.assembly.of(self.source.blocks(first_block), dict.fromkeys(columns))
+        """Blocks of columns as the program calls them, the row's number among them.
+
+        Args:
+            columns: their names, perhaps with the type of their numbers.
+        """
+        kinds = columns if isinstance(columns, Mapping) else dict.fromkeys(columns)
+        return self.assembly.of(self.source.blocks(first_block), kinds)
 
     @property
     def known(self) -> Array:
@@ -133,7 +138,7 @@ class Beyond:
         return replace(self, assembly=self.assembly._replace(dtype=np.float32))
 
     def windows(
-        self, columns: Sequence[str], rows: int, drawn: Sequence[int] | None
+        self, columns: Sequence[str] | Mapping[str, Any], rows: int, drawn: Sequence[int] | None
     ) -> Iterator[tuple[int, list[Array]]]:
         """The same, so many rows at a time.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.data.streams.survey import Moments, moments_of
+from descend.data.streams.survey import Moments, moments_by_blocks
 from descend.graph.blocks import BLOCK
 from descend.lean import dataclass
 from descend.task.columns import SIGMA, TARGET, column_key
@@ -103,7 +103,7 @@ def _by_blocks(rows: Rows, key: str, a: Array) -> Scale:
     if rows.beyond is not None:
         found = rows.beyond.moments_of(key)
     else:
-        found = [moments_of(entry, BLOCK) for entry in a.reshape(len(a), -1).T]
+        found = [moments_by_blocks(entry, BLOCK) for entry in a.reshape(len(a), -1).T]
     pairs = np.array([_of_moments(moments) for moments in found])
     return Scale(*(part.reshape(a.shape[1:]) for part in pairs.T))
 

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,12 +36,11 @@ from descend.task.columns import TARGET, column_key
 from descend.task.datasets import ManyData, key_names
 from descend.task.declared import problem_of
 from descend.task.options import Options
-from descend.task.rows import WEIGHTS
 from descend.trace.formula import Formula
 from descend.train.closer import LEAST, SHARE
 from descend.train.group_calls import call_of, mark_of
 from descend.train.long_groups import LongGroup, fit_long
-from descend.train.streams import columns_used
+from descend.train.streams import columns_used, weights_named
 
 __all__ = ["fit_groups"]
 
@@ -91,7 +91,7 @@ class _Call:
                 "restart throws away what is kept beside a file, and none is named",
                 remedy='add to="fits.parquet", or leave out restart',
             )
-        self.weights = _weights(options)
+        self.weights = weights_named(options)
         if not is_source(source) and is_table(source):
             known, self.where = column_names(source), "the table"
         else:
@@ -391,7 +391,7 @@ class _Call:
                 if time.perf_counter() - since >= PART_SECONDS:
                     keep()
         except BaseException:
-            with _quietly():
+            with suppress(DescendError, OSError):  # it does not take the place of what is told
                 keep()
             raise
         keep()
@@ -426,17 +426,6 @@ def _target(to: Any) -> Path:
             remedy=f'name it "{target.stem}.parquet"',
         )
     return target
-
-
-def _weights(options: Options) -> dict[str, str]:
-    found = {n: getattr(options, n) for n in WEIGHTS if getattr(options, n) is not None}
-    for name, value in found.items():
-        if not isinstance(value, str):
-            raise UsageError(
-                f"{name} is given as {type(value).__name__}, and the rows come from a source",
-                remedy=f'name its column: {name}="w"',
-            )
-    return found
 
 
 def _parameters(found: ManyFits) -> Iterator[str]:
@@ -477,15 +466,3 @@ def _as_keys(columns: dict[str, Array]) -> tuple[Array, str | tuple[str, ...]]:
     for name, column in columns.items():
         keys[name] = column
     return keys, tuple(columns)
-
-
-class _quietly:
-    """What fails while something else is told does not take its place."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> bool:
-        return isinstance(error, DescendError | OSError)
-
-

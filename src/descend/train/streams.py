@@ -36,10 +36,10 @@ from descend.train.held_back import held_back, labels_of
 from descend.train.reading import Reading
 from descend.trust.metrics import score_bits
 
-__all__ = ["columns_used", "in_passes", "read_source"]
+__all__ = ["columns_used", "in_passes", "read_source", "weights_named"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-SAMPLE, WIDTH = 10_000, 8  # rows that stay in memory, bytes of a number
+SAMPLE = 10_000  # rows that stay in memory
 
 
 def read_source(
@@ -56,13 +56,7 @@ def read_source(
         DataError: columns that are absent or hold no numbers, rows that cannot be meant.
     """
     model, (source, known, where), y = given["model"], named(given["x"]), given["y"]
-    weights = {n: getattr(options, n) for n in WEIGHTS if getattr(options, n) is not None}
-    for name, value in weights.items():
-        if not isinstance(value, str):
-            raise UsageError(
-                f"{name} is given as {type(value).__name__}, and the rows come from a source",
-                remedy=f'name its column: {name}="w"',
-            )
+    weights = weights_named(options)
     data, target = columns_used(model, y, known, where, [*weights.values()])
     names = [*dict.fromkeys([*data, target, *weights.values()])]
     scratch = None if options.scratch is None else os.fspath(options.scratch)
@@ -102,6 +96,22 @@ def read_source(
     if not passes:
         own |= {"stream": None, "scratch": None, "on": None}
     return own, beyond, survey.n_dropped
+
+
+def weights_named(options: Options) -> dict[str, str]:
+    """`sigma` and `sample_weight`, where they are given, by their columns.
+
+    Raises:
+        UsageError: one is no name of a column.
+    """
+    found = {n: getattr(options, n) for n in WEIGHTS if getattr(options, n) is not None}
+    for name, value in found.items():
+        if not isinstance(value, str):
+            raise UsageError(
+                f"{name} is given as {type(value).__name__}, and the rows come from a source",
+                remedy=f'name its column: {name}="w"',
+            )
+    return found
 
 
 def _workers(stream: Stream, options: Options) -> Any:

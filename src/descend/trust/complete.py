@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,7 +37,7 @@ from descend.trust.covariance import (
     triangle_of,
 )
 from descend.trust.goodness import goodness, goodness_of_counts, weights_of
-from descend.trust.metrics import metrics_of_classes, metrics_of_numbers
+from descend.trust.metrics import metrics_of_classes, metrics_of_numbers, without_classes
 from descend.trust.normal_errors import covariance_of_fit
 from descend.trust.over_rows import OverRows
 
@@ -170,8 +169,7 @@ class Completion(OverRows):
         loss, weight = self.job.settings.loss, self.original.extra.get("sample_weight")
         by_class = self.job.problem.class_weights
         if by_class is not None and weight is not None:  # they are for training alone
-            own = by_class[class_numbers(y)]
-            weight = np.divide(weight, own, out=np.zeros_like(weight), where=own > 0)
+            weight = without_classes(weight, class_numbers(y), by_class)
         if loss is None or not np.isfinite(fitted).all():
             return {}
         if loss.tells_classes:
@@ -205,14 +203,14 @@ class Completion(OverRows):
         self.check_unchanged()
         residual, columns = self.built.descent.residual, self.slopes()
         assert residual is not None and columns is not None
-        with np.errstate(all="ignore"):
-            blocks = self.blocks([residual, *columns])
-            parts = (_flat(first, others) for first, *others in blocks)
-            first, second = next(parts), next(parts, None)
-            if second is None and first[0].size <= BLOCK:
-                return first
-            rest = itertools.chain([first] if second is None else [first, second], parts)
-            whole = in_tree((triangle_of(j, r) for r, j in rest), stacked)
+        nodes = [residual, *columns]
+        if not self.in_one(nodes):
+            whole = in_tree(self.folded(nodes, triangle_of_block), stacked)
+        else:
+            r, j = self.linear()
+            if r.size <= BLOCK:
+                return r, j
+            whole = triangle_of(j, r)
         return whole[:, -1], whole[:, :-1]
 
     def at_end(self) -> tuple[Array, Array]:

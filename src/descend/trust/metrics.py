@@ -11,7 +11,7 @@ from descend.methods.links import class_numbers, rows_of_classes
 
 __all__ = [
     "OF_CLASSES", "OF_NUMBERS", "ClassSums", "confusion", "explained", "metrics_of_classes",
-    "metrics_of_numbers", "score_bits",
+    "metrics_of_numbers", "score_bits", "without_classes",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -93,6 +93,12 @@ def _surprise(y: Array, p: Array) -> Array:
 def _base_rate(y: Array, p: Array, w: Array) -> float:
     """What always answering the most frequent class would come to."""
     return float(np.bincount(y, weights=w, minlength=p.shape[1]).max() / w.sum())
+
+
+def without_classes(weight: Array, number: Array, by_class: Array) -> Array:
+    """(rows,) weights without what each row weighs in training by the number of its class."""
+    own = by_class[number]
+    return np.divide(weight, own, out=np.zeros_like(weight), where=own > 0)
 
 
 OF_CLASSES: Mapping[str, Callable[[Array, Array, Array], float]] = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.graph.blocks import combined, in_tree
+from descend.graph.blocks import combined
 from descend.methods.losses import Poisson
 from descend.run.build import Built
 from descend.run.finished import Normal
@@ -22,10 +22,9 @@ from descend.task.beyond import Beyond
 from descend.task.columns import SIGMA, TARGET, WEIGHT
 from descend.task.rows import Rows
 from descend.task.scales import Scale
-from descend.trust.complete import Completion, triangle_of_block
-from descend.trust.covariance import stacked
+from descend.trust.complete import Completion
 from descend.trust.goodness import goodness_of_count_sums, goodness_of_sums, sums_of_counts
-from descend.trust.metrics import ClassSums
+from descend.trust.metrics import ClassSums, without_classes
 from descend.trust.normal_errors import covariance_of_fit
 
 __all__ = ["PassCompletion", "completion_of"]
@@ -81,14 +80,6 @@ class PassCompletion(Completion):
         side = np.linalg.solve(lower, np.array(normal.jtr) * n)
         rest = math.sqrt(max(normal.loss * n - float(np.sum(side * side)), 0.0))
         return np.append(side, rest), np.vstack([lower.T, np.zeros(p)])
-
-    def reduced(self) -> tuple[Array, Array]:
-        """As of `Completion`."""
-        residual, columns = self.built.descent.residual, self.slopes()
-        assert residual is not None and columns is not None
-        with np.errstate(all="ignore"):
-            whole = in_tree(self.folded([residual, *columns], triangle_of_block), stacked)
-        return whole[:, -1], whole[:, :-1]
 
     def _counted(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """As of `Completion`, without residuals."""
@@ -155,8 +146,8 @@ class PassCompletion(Completion):
 
 def _without(weight: Array, y: Array, by_class: Array, scale: Scale) -> Array:
     """Weights without those of the classes."""
-    own = by_class[np.rint(scale.back(np.asarray(y, np.float64))).astype(np.intp)]
-    return np.divide(weight, own, out=np.zeros(len(y)), where=own > 0)
+    number = np.rint(scale.back(np.asarray(y, np.float64))).astype(np.intp)
+    return without_classes(np.asarray(weight, np.float64), number, by_class)
 
 
 @np.errstate(all="ignore")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from descend.data.groups.rows import GroupedRows
 from descend.data.room import check_room, room
+from descend.data.streams.survey import mixed
 
 __all__ = ["Batch", "are_together", "batches_in_order", "batches_of_files"]
 
@@ -244,7 +245,7 @@ class _Files:
     def add(self, words: Array, least: int = 0) -> None:
         """Divide (rows, width) words; those of the files before `least` are left out."""
         first, bits = self._bits
-        mix = _mixed(words[:, CODE]) << np.uint64(first)
+        mix = mixed(words[:, CODE].astype(np.uint64)) << np.uint64(first)
         at = (mix >> np.uint64(64 - bits)).astype(np.uint16)
         order = np.argsort(at, kind="stable")
         counts = np.bincount(at, minlength=len(self.paths))
@@ -258,14 +259,6 @@ class _Files:
     def done(self) -> None:
         for file in self._open:
             file.close()
-
-
-def _mixed(code: Array) -> Array:
-    """The finaliser of SplitMix64: neighbouring codes go to different files."""
-    z = np.ascontiguousarray(code).view(np.uint64).copy()
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(z ^ (z >> np.uint64(31)))
 
 
 def _words(block: Sequence[Array], plain: bool) -> Array:

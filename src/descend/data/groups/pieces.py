@@ -10,9 +10,9 @@ import numpy as np
 from descend.data.frames import is_table
 from descend.data.queried import QueriedTable
 from descend.data.streams.objects import is_of
-from descend.data.streams.source import check_known
+from descend.data.streams.source import check_equal, check_known
 from descend.data.table import TableFile
-from descend.errors import DataError, UsageError
+from descend.errors import UsageError
 
 __all__ = ["Lent", "pieces_of"]
 
@@ -86,29 +86,23 @@ def _of_table(table: TableFile, names: Sequence[str], by: Sequence[str]) -> Lent
         table.how._replace(in_blocks=True), table.sql or "SELECT * FROM data"
     )
     assert isinstance(whole, QueriedTable)
-    return _typed(whole, names, by)
-
-
-def _typed(whole: QueriedTable, names: Sequence[str], by: Sequence[str]) -> Lent:
     return Lent(whole.typed(names, by), whole.mended)
 
 
 def _of_block(block: Any, names: Sequence[str], called: str) -> Any:
     if not is_table(block) and hasattr(block, "__arrow_c_stream__"):
         return Lent(block.__arrow_c_stream__())
-    if is_of(block, "polars", "DataFrame"):
-        _check(called, names, block.columns)
-        return Lent(block.select(list(names)).__arrow_c_stream__())
-    if isinstance(block, Mapping):
-        _check(called, names, [*block])
-        return _equal({name: _plain(block[name]) for name in names}, called)
     if not is_table(block):
         raise UsageError(
             f"{called} is of type {type(block).__name__}, whose columns have no names",
             remedy='give dicts of columns, such as {"x": x, "y": y}, or frames',
         )
-    _check(called, names, [*map(str, block.columns)])
-    return _equal({name: _plain(block[name]) for name in names}, called)
+    _check(called, names, [*block] if isinstance(block, Mapping) else [*map(str, block.columns)])
+    if is_of(block, "polars", "DataFrame"):
+        return Lent(block.select(list(names)).__arrow_c_stream__())
+    columns = {name: _plain(block[name]) for name in names}
+    check_equal(f"{called} has columns with", columns)
+    return columns
 
 
 def _plain(column: Any) -> Any:
@@ -119,16 +113,3 @@ def _plain(column: Any) -> Any:
     if array.dtype.kind == "S":
         return array.astype(np.str_)
     return np.ascontiguousarray(array)
-
-
-def _equal(columns: dict[str, Any], called: str) -> dict[str, Any]:
-    lengths = {name: len(column) for name, column in columns.items()}
-    if len({*lengths.values()}) > 1:
-        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise DataError(
-            f"{called} has columns with unequal numbers of rows: {told}",
-            remedy="give each column one entry for each row",
-        )
-    return columns
-
-

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -208,23 +208,17 @@ def as_os_error(error: Exception) -> OSError:
     return OSError(FULL[0] if full else 5, "No space left on device" if full else text)
 
 
-class _told:
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
     """A full disk in words; nothing that is on the list is lost by it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
-        if isinstance(error, OSError) and not isinstance(error, UsageError):
-            why = "is full" if error.errno in FULL else f"refuses: {error.strerror or error}"
-            raise DataError(
-                f'"{self._folder}", where finished groups are kept, {why}; those that it holds '
-                "are not lost",
-                remedy="make room, and call it again as before: it goes on from there",
-            ) from None
+    try:
+        yield
+    except OSError as error:
+        why = "is full" if error.errno in FULL else f"refuses: {error.strerror or error}"
+        raise DataError(
+            f'"{folder}", where finished groups are kept, {why}; those that it holds are not lost',
+            remedy="make room, and call it again as before: it goes on from there",
+        ) from None
 
 
 def _short(value: Any) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from descend.data.frames import column_names, is_table, take_columns
 from descend.data.streams.objects import arrow_columns, given_once
-from descend.data.streams.source import Source, check_known
+from descend.data.streams.source import Source, check_equal, check_known
 from descend.errors import DataError, UsageError
 
 __all__ = ["source_of_blocks"]
@@ -82,12 +82,8 @@ class IteratedSource(Source):
         else:
             found = [*zip(self.names, self._in_order(block, called), strict=True)]
         columns = [self._floats(values, name) for name, values in found]
-        if len({len(column) for column in columns}) > 1:
-            told = ", ".join(f"{n} {len(c)}" for n, c in zip(self.names, columns, strict=True))
-            raise DataError(
-                f"{called} has columns with unequal numbers of rows: {told}",
-                remedy="give each column of a block one entry for each row",
-            )
+        own = dict(zip(self.names, columns, strict=True))
+        check_equal(f"{called} has columns with", own, "each column of a block")
         yield columns
 
     def _in_order(self, block: Any, called: str) -> Sequence[Any]:

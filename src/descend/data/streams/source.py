@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from descend.data.table import ReadAgain, TableFile
 from descend.data.validate import EXACT, real_array
 from descend.errors import DataError, suggest, warn
 
-__all__ = ["FileSource", "MemorySource", "Source", "as_floats", "check_known"]
+__all__ = ["FileSource", "MemorySource", "Source", "as_floats", "check_equal", "check_known"]
 
 Array = NDArray[Any]
 MOST_NAMES = 12
@@ -94,13 +94,7 @@ class MemorySource(Source):
         super().__init__(called, tuple(columns))
         self.in_memory = True
         self._columns = columns
-        lengths = {name: len(column) for name, column in columns.items()}
-        if len({*lengths.values()}) > 1:
-            told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            raise DataError(
-                f"the columns have unequal numbers of rows: {told}",
-                remedy="give each column one entry for each row",
-            )
+        check_equal("the columns have", columns)
 
     def batches(self) -> Iterator[Sequence[Array]]:
         yield [self._floats(column, name) for name, column in self._columns.items()]
@@ -212,6 +206,19 @@ def as_floats(value: Any, name: str, lost: dict[str, None]) -> Array:
             remedy="give each column an array of its own",
         )
     return floats
+
+
+def check_equal(
+    said: str, columns: Mapping[str, Sequence[Any] | Array], each: str = "each column"
+) -> None:
+    """Refuse columns of unequal lengths; `said` is whose they are, `each` what one is called."""
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len({*lengths.values()}) > 1:
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise DataError(
+            f"{said} unequal numbers of rows: {told}",
+            remedy=f"give {each} one entry for each row",
+        )
 
 
 def check_known(called: str, name: str, known: Sequence[str]) -> None:

@@ -264,6 +264,7 @@ class Stream:
     def known(self, survey: Survey, marks: Sequence[bytes]) -> None:
         """Take over what others have found in all rows, as if `survey` had."""
         self._survey, self._marks = survey, [*marks]
+        self._check_digits(survey)
 
     @property
     def marks(self) -> Sequence[bytes]:

@@ -20,7 +20,8 @@ from descend.graph.blocks import Tree
 from descend.lean import dataclass
 
 __all__ = [
-    "Moments", "Survey", "SurveyPart", "Surveyor", "keys_of", "moments_of", "sample_rows",
+    "Moments", "Survey", "SurveyPart", "Surveyor", "keys_of", "mixed", "moments_by_blocks",
+    "sample_rows",
 ]  # fmt: skip
 
 Array = NDArray[Any]
@@ -210,10 +211,10 @@ class Surveyor:
         return Survey(self.n_rows, self.n_dropped, rows, sample, columns)
 
 
-def moments_of(column: Array, block: int) -> Moments:
+def moments_by_blocks(column: Array, block: int) -> Moments:
     """The moments of (rows,) numbers, as a `Survey` of blocks of so many rows tells them.
 
-    >>> moments_of(np.array([1.0, 3.0, 5.0]), 2)
+    >>> moments_by_blocks(np.array([1.0, 3.0, 5.0]), 2)
     Moments(n=3, min=1.0, max=5.0, mean=3.0, squares=8.0)
     """
     tree = Tree(_joined)
@@ -309,11 +310,11 @@ def keys_of(first: int, rows: int, seed: int) -> Array:
     >>> keys_of(3, 2, 0)[0] == keys_of(0, 4, 0)[3]
     np.True_
     """
-    begin = _mixed(np.array([seed % (1 << 64)], np.uint64))
-    return _mixed(begin + np.arange(first, first + rows).astype(np.uint64) * STEP)
+    begin = mixed(np.array([seed % (1 << 64)], np.uint64))
+    return mixed(begin + np.arange(first, first + rows).astype(np.uint64) * STEP)
 
 
-def _mixed(z: Array) -> Array:
+def mixed(z: Array) -> Array:
     """The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): distinct for distinct z."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
