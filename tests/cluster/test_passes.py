@@ -140,6 +140,30 @@ def test_workers_that_die_cost_their_blocks_alone(
     client.wait_for_workers(2)
 
 
+def test_workers_that_die_all_at_once_are_waited_for(
+    file: str, client: Client, cluster: LocalCluster
+) -> None:
+    def slowly() -> None:
+        from descend.cluster import tasks
+
+        plain = tasks._again
+        tasks._again = lambda work: (time.sleep(0.3), plain(work))[1]  # type: ignore[assignment]
+
+    def work() -> None:
+        while not any(client.processing().values()):
+            time.sleep(0.01)
+        for pid in pids(cluster):
+            os.kill(pid, signal.SIGKILL)
+
+    client.wait_for_workers(2)
+    client.run(slowly)
+    thread = threading.Thread(target=work)
+    thread.start()
+    same(fitted(file, on=client), fitted(file, stream=True))
+    thread.join()
+    client.wait_for_workers(2)
+
+
 def test_a_task_that_ends_its_workers_ends_in_words(
     file: str, client: Client, cluster: LocalCluster
 ) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from distributed import CancelledError, KilledWorker, fire_and_forget
 from distributed.comm import CommClosedError
 
-from descend.cluster.tasks import About, Done, Package, about, let_go
+from descend.cluster.tasks import About, Done, Package, about, let_go, stranded
 from descend.compile.native import Aim, aimed
 from descend.errors import DataError, DescendError, UsageError
 
@@ -29,6 +29,7 @@ COUNTED = 2.0  # seconds between two looks at who is there
 PATIENCE = 60.0  # seconds for which a cluster may be without workers
 TASK = 1.0  # seconds that a task should take
 AT_ONCE = 3  # tasks of each thread that are handed over
+MOST_STRANDED = 3  # times that a task is handed over anew, as Dask does by itself
 FIRST = 16  # blocks of a task whose speed is not known yet
 NAMES = {"numpy": "NumPy", "scipy": "SciPy"}
 SAME = "install the same versions on all machines"
@@ -125,9 +126,8 @@ class Pool:
         Returns:
             whether all was done.
         """
-        threads = self.look()
-        seats = [address for address, count in threads.items() for _ in range(count)]
-        mark, ready = uuid.uuid4().hex, SimpleQueue[int]()
+        seats = _seats(self.look())
+        mark, ready = uuid.uuid4().hex, SimpleQueue[tuple[int, str]]()
         futures: dict[int, Any] = {}
         again = itertools.count()
         self.keep(key)
@@ -140,7 +140,7 @@ class Pool:
                 function, (key, package if send else None, *tasks[number]),
                 f"{mark}-{number}-{next(again)}", workers=[seat], allow_other_workers=True,
             )  # fmt: skip
-            future.add_done_callback(lambda _: ready.put(number))
+            future.add_done_callback(lambda done: ready.put((number, done.key)))
 
         # Of each worker's own tasks some at a time: those of one worker follow one another.
         turns = sorted(range(len(tasks)), key=lambda i: (i * len(seats) % len(tasks), i))
@@ -148,28 +148,36 @@ class Pool:
         try:
             while waiting and len(futures) < AT_ONCE * len(seats):
                 submit(waiting.popleft())
-            return self._gathered(futures, ready, taken, waiting, submit)
+            return self._gathered(futures, ready, taken, waiting, submit, seats)
         finally:
             self._cancel([*futures.values()])
             if self._closed:
                 self.close()
 
     def _gathered(
-        self, futures: dict[int, Any], ready: SimpleQueue[int],
+        self, futures: dict[int, Any], ready: SimpleQueue[tuple[int, str]],
         taken: Callable[[int, Done | None], bool | None], waiting: deque[int],
-        submit: Callable[..., None],
+        submit: Callable[..., None], seats: list[str],
     ) -> bool:  # fmt: skip
-        counted = time.monotonic()
+        counted, left = time.monotonic(), Counter[int]()
         while futures:
             try:
-                number = ready.get(timeout=LOOK)
+                number, key = ready.get(timeout=LOOK)
             except Empty:
                 if taken(-1, None):
                     return False
                 if time.monotonic() - counted > COUNTED:
-                    self._threads()
+                    seats[:] = _seats(self._threads())
+                    for number in self._stranded(futures):
+                        left[number] += 1
+                        if left[number] > MOST_STRANDED:
+                            raise _deadly(left[number], "all that there were") from None
+                        self._cancel([futures.pop(number)])
+                        submit(number)
                     counted = time.monotonic()
                 continue
+            if number not in futures or futures[number].key != key:
+                continue  # of a task that was handed over anew
             found: Done = self._result(futures.pop(number))
             if found.absent:  # the worker has begun since, or took over another's task
                 submit(number, send=True)
@@ -180,17 +188,19 @@ class Pool:
                 return False
         return True
 
+    def _stranded(self, futures: Mapping[int, Any]) -> list[int]:
+        """Tasks that Dask leaves lying: the workers of all of them have died at the same time, and
+        it does not look for others when these come."""
+        keys = {future.key: number for number, future in futures.items()}
+        found = self.client.run_on_scheduler(stranded, [*keys])
+        return [keys[key] for key in found]
+
     def _result(self, future: Any) -> Any:
         """What a task has come to, or has raised."""
         try:
             return future.result()
         except KilledWorker as error:
-            raise DataError(
-                f"a task has ended the worker that it ran on {error.allowed_failures + 1} times, "
-                f"at last {error.last_worker.address}",
-                remedy="look into the logs of that worker: often it has not memory enough for one "
-                "task on each of its threads",
-            ) from None
+            raise _deadly(error.allowed_failures + 1, error.last_worker.address) from None
         except CancelledError:
             self._check_there()
             raise UsageError(
@@ -229,6 +239,19 @@ def at_work(client: Any) -> Iterator[Pool]:
             yield pool
         finally:
             pool.close()
+
+
+def _seats(threads: Mapping[str, int]) -> list[str]:
+    """The address of a worker for each of its threads."""
+    return [address for address, count in threads.items() for _ in range(count)]
+
+
+def _deadly(times: int, last: str) -> DataError:
+    return DataError(
+        f"a task has ended the worker that it ran on {times} times, at last {last}",
+        remedy="look into the logs of that worker: often it has not memory enough for one "
+        "task on each of its threads",
+    )
 
 
 def _is_gone(found: Any) -> bool:

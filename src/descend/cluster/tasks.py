@@ -35,8 +35,8 @@ from descend.errors import DataError
 from descend.task.assembly import Assembly
 
 __all__ = [
-    "About", "Done", "Package", "Place", "about", "files_of", "fits", "let_go", "sums", "survey",
-    "values",
+    "About", "Done", "Package", "Place", "about", "files_of", "fits", "let_go", "stranded", "sums",
+    "survey", "values",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -191,6 +191,12 @@ def _one_of(key: str, make: Callable[[], T]) -> Iterator[T]:
     with _lock:  # after an error it is left to be closed
         if key in _free:
             _free[key].append(thing)
+
+
+def stranded(keys: Sequence[str], dask_scheduler: Any = None) -> list[str]:
+    """On the scheduler: those of some tasks that wait for workers, where there are some."""
+    tasks = [(key, dask_scheduler.tasks.get(key)) for key in keys if dask_scheduler.workers]
+    return [key for key, task in tasks if task is not None and task.state == "no-worker"]
 
 
 # --- rows
