@@ -31,9 +31,9 @@ import numpy as np  # noqa: E402
 from streams import FORMULA, make  # noqa: E402
 
 START = {"a": 1.0, "b": 1.0, "c": 0.0}
-PEAKS = 8
-HEAVY = "y = c + " + " + ".join(f"a{i}*exp(-((x - {i / 2})/w{i})**2)" for i in range(PEAKS))
-BEGIN = {"c": 0.0} | {f"a{i}": 1.0 for i in range(PEAKS)} | {f"w{i}": 0.5 for i in range(PEAKS)}
+PEAKS = 16
+HEAVY = "y = c + " + " + ".join(f"a{i}*exp(-((x - {i / 4})/w{i})**2)" for i in range(PEAKS))
+BEGIN = {"c": 0.0} | {f"a{i}": 1.0 for i in range(PEAKS)} | {f"w{i}": 0.3 for i in range(PEAKS)}
 EPOCHS = 4
 AIM = 1.6  # times one process, of two workers with tasks of a second
 MACHINES = 100

@@ -38,10 +38,12 @@ SMALL = 8
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Blocks of 8 rows, so that a few rows are many blocks."""
-    modules = "graph.program", "compile.descent", "compile.memory", "compile.program"
-    for module in modules:
+    """Blocks of 8 rows, and of arrays 3 rows at a time, so that a few rows are many of each."""
+    modules = "graph.program", "compile.descent", "compile.passes", "compile.memory"
+    for module in (*modules, "compile.program"):
         monkeypatch.setattr(f"descend.{module}.BLOCK", SMALL)
+    monkeypatch.setattr("descend.compile.passes.LEAST_ROWS", 3)
+    monkeypatch.setattr("descend.compile.passes.CACHE", 1)
     return
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import descend
+from descend.graph.blocks import BLOCK
 from descend.graph.check import check_graph
 from descend.graph.node import postorder
 from descend.graph.program import program_graphs
@@ -105,6 +106,27 @@ def test_many_parameters_take_the_batched_jacobian():
     np.testing.assert_allclose(native.history["loss"][:4], plain.history["loss"][:4], rtol=1e-9)
     for fit in (native, plain):
         np.testing.assert_allclose(fit.params["w"], truth, atol=1e-9)
+
+
+def test_many_parameters_and_rows():
+    """Thirty-six parameters by name, more rows than a block: each step against NumPy's."""
+    names = [f"a{k}" for k in range(36)]
+    formula = "y = tanh(" + " + ".join(f"{n}*cos({k}*x)" for k, n in enumerate(names)) + ")"
+    n = BLOCK + 1234
+    x = np.pi * (np.arange(n) + 0.5) / n
+    table = np.cos(np.arange(36) * x[:, None])
+    w = 0.5 / (1 + np.arange(36.0))
+    y = np.tanh(table @ w) + 0.01 * np.sin(1000 * x)
+    found = descend.fit(formula, {"x": x, "y": y}, start=dict.fromkeys(names, 0.0))
+    assert found.status == "converged", found.message
+    w = np.array([found.params[name] for name in names])
+    value = np.tanh(table @ w)
+    jacobian = table * (1 - value**2)[:, None]
+    step = np.linalg.lstsq(jacobian, y - value, rcond=None)[0]
+    inverse = np.linalg.inv(jacobian.T @ jacobian)
+    errors = np.sqrt(np.diag(inverse) * np.sum((y - value) ** 2) / (n - 36))
+    assert np.all(np.abs(step) < 1e-3 * errors)
+    np.testing.assert_allclose([found.stderr[name] for name in names], errors, rtol=1e-8)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lm"])

@@ -5,7 +5,7 @@ import pytest
 
 import descend
 from descend.graph.blocks import BLOCK
-from descend.trust.covariance import LEAF, LEAVES, errors_of
+from descend.trust.covariance import MANY, errors_of, triangle_of
 
 NAMES = ["a", "b", "c"]
 
@@ -19,7 +19,7 @@ def least_squares(rows, seed=0):
     return jacobian, noise - q @ (q.T @ noise)
 
 
-@pytest.mark.parametrize("rows", [LEAF * LEAVES + 1, 3 * LEAF * LEAVES, 50_021])
+@pytest.mark.parametrize("rows", [MANY + 1, 3 * MANY, 50_021])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_blocks_give_the_covariance_of_the_whole(rows, order):
     jacobian, residual = least_squares(rows)
@@ -32,6 +32,17 @@ def test_blocks_give_the_covariance_of_the_whole(rows, order):
     size = np.sqrt(np.outer(np.diag(whole), np.diag(whole)))
     np.testing.assert_allclose(found.covariance / size, whole / size, atol=1e-12)
     assert found.note == ""
+
+
+@pytest.mark.parametrize(("rows", "p"), [(5, 2), (70_000, 2), (20_011, 17), (9_000, 60), (3, 9)])
+def test_the_triangle_of_small_factorisations_is_that_of_the_whole(rows, p):
+    rng = np.random.default_rng(p)
+    jacobian, residual = rng.normal(size=(rows, p)), rng.normal(size=rows)
+    found = triangle_of(np.asfortranarray(jacobian), residual)
+    both = np.column_stack([jacobian, residual])
+    assert found.shape == (min(rows, p + 1), p + 1)
+    np.testing.assert_array_equal(found, np.triu(found))
+    np.testing.assert_allclose(found.T @ found, both.T @ both, atol=1e-12 * rows)
 
 
 def test_many_rows_that_do_not_determine_a_parameter():

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.graph.evaluate import Prepared
+from descend.graph.evaluate import OverBlocks
 from descend.graph.node import Dim, Node, postorder
 from descend.result.graph_json import GraphReader, GraphWriter
 
@@ -46,11 +46,12 @@ def written(outputs: Sequence[Node], inputs: Sequence[Node]) -> Graph:
     )
 
 
-def prepared(graph: Graph) -> tuple[Prepared, Dim]:
-    """What evaluates it, and the extent of its rows."""
+def prepared(graph: Graph) -> OverBlocks:
+    """What evaluates it."""
     rows = Dim("rows")
     reader = GraphReader(graph.arrays, rows)
     for entry in graph.bodies:
         reader.add_body(entry)
     nodes = reader.nodes(graph.nodes)
-    return Prepared([nodes[i] for i in graph.outputs], [nodes[i] for i in graph.inputs]), rows
+    outputs, inputs = ([nodes[i] for i in ends] for ends in (graph.outputs, graph.inputs))
+    return OverBlocks(outputs, inputs, rows)

@@ -284,11 +284,10 @@ def values(
     def work() -> list[Any]:
         package = _package(key, sent)
         found = []
-        with _stream(place) as stream, _one_of(key, lambda: prepared(package.order)) as graph:
-            evaluate, rows = graph
+        with _stream(place) as stream, _one_of(key, lambda: prepared(package.order)) as evaluate:
             for _, block in assembly.of(stream.part(*blocks, marks), columns):
                 with np.errstate(all="ignore"):
-                    found.append(fold(evaluate([*known, *block], {rows: len(block[0])})))
+                    found.append(fold(evaluate(known, block)))
         return found
 
     return _again(work)

@@ -7,7 +7,7 @@ as the language sees it; small states and the control words are then kept in reg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,23 +18,19 @@ from descend.compile.entry import (
     CONTROL,
     STAGES,
     SUMS,
-    WHOLE,
     DescentText,
     Variant,
-    swaps_rows,
 )
-from descend.compile.flow import FLOAT, INT, TRUTH, GraphFlow, at
+from descend.compile.flow import FLOAT, INT, TRUTH, at
 from descend.compile.fuse import fuse
 from descend.compile.in_place import targets_of, write_in_place
 from descend.compile.known_rows import static_data, with_rows
 from descend.compile.legalise import legalise
 from descend.compile.loops import (
     Address,
-    Axis,
     Barrier,
     Batch,
     Block,
-    Blocks,
     Call,
     Let,
     Place,
@@ -44,71 +40,45 @@ from descend.compile.loops import (
 )
 from descend.compile.lower import Lowering
 from descend.compile.module import FunctionText
+from descend.compile.passes import PassFlow, places_of
 from descend.compile.rewind import Rewind
 from descend.compile.schedule import Rows, is_product, is_small
 from descend.compile.segments import cut
 from descend.compile.underflow import flush_underflow
-from descend.graph.blocks import BLOCK, Split
-from descend.graph.node import Dim, Node, postorder
+from descend.graph.blocks import BLOCK
+from descend.graph.node import Node, postorder
 from descend.graph.program import DIVERGED, EPOCHS_SPENT, RUNNING, Program
-from descend.graph.shared import shared_bodies
 from descend.simplify.driver import simplify
 
 __all__ = ["DescentFlow", "write_descent"]
 
 
-def _places(role: str, nodes: Sequence[Node], batched: bool = False) -> list[Place]:
-    return [Place(role, i, n.shape, n.dtype, batched) for i, n in enumerate(nodes)]
-
-
-class DescentFlow(GraphFlow):
+class DescentFlow(PassFlow):
     """One variant of a program in the loop language; `block` is all of it.
 
     Args:
         divided: whether several threads work on each of its blocks.
 
     Attributes:
-        parts, wires: what each block of rows comes to; what is worked out before a pass over them.
-        shared: the calls of what is compiled by itself, in the order of their numbers.
         kept: places that are kept in registers, by each thread for itself.
         multiplies: whether there are products of matrices.
     """
 
     def __init__(self, program: Program, variant: Variant, divided: bool = False) -> None:
-        super().__init__(CONTROL)
-        self.program, self.variant, self.divided = program, variant, divided
+        super().__init__(CONTROL, program)
+        self.variant, self.divided = variant, divided
         self.may_be_divided = variant != "blocks" and program.multiply_adds(1) > 0
-        self.parts: list[Place] = []
-        self.wires: list[Place] = []
-        self.state = _places("state", program.state)
-        self.records = _places("record", program.epoch.record)
-        self.ends = _places("epoch", (program.epoch.index, program.epoch.loss))
-        self.swaps = program.plan.shuffle and swaps_rows(program.data)
-        self.bodies = shared_bodies(program.heads)
-        self.shared: list[tuple[int, Sequence[Place], Sequence[Place]]] = []
+        self.state = places_of("state", program.state)
+        self.records = places_of("record", program.epoch.record)
+        self.ends = places_of("epoch", (program.epoch.index, program.epoch.loss))
         self.leaves |= dict(zip(program.state, self.state, strict=True))
-        self.leaves |= dict(zip(program.fixed, _places("fixed", program.fixed), strict=True))
+        self.leaves |= dict(zip(program.fixed, places_of("fixed", program.fixed), strict=True))
         self.heads = program.step_heads
         self.rewind: Rewind | None = None
         self.kept: list[Place] = []
         self.multiplies = False
 
     # Lowering
-
-    def graph(
-        self, name: str, outputs: Sequence[Node], data: Sequence[Node] = (),
-        known: Mapping[Dim, int] | None = None, more: Mapping[Node, Place] | None = None,
-    ) -> Lowering:  # fmt: skip
-        """A graph as a block; `data` are its columns, `more` its further inputs."""
-        columns = _places("shuffled" if self.swaps else "data", data, batched=True)
-        leaves = dict(zip(data, columns, strict=True)) | dict(more or {})
-        lowering = self.lower(name, outputs, leaves, known)
-        for call in lowering.block.statements:
-            if isinstance(call, Call) and call.name == "shared":
-                call.attrs["number"] = len(self.shared)
-                body = self.bodies.index(call.attrs["body"])
-                self.shared.append((body, call.sources, call.attrs["results"]))
-        return lowering
 
     def lower_batch(self, size: int) -> tuple[Lowering, list[Node]]:
         """A batch of known size: one row is a chain of scalars, more are lanes."""
@@ -327,61 +297,6 @@ class DescentFlow(GraphFlow):
             self.add(Barrier())
 
         return write
-
-    def stage(self, number: int, write: Callable[[], None]) -> None:
-        """A part of a step, which all threads leave together."""
-        asked = self.get("stage")
-        on = self.of("or", self.of("eq", asked, WHOLE), self.of("eq", asked, number))
-
-        def own() -> None:
-            write()
-            self.add(Barrier())
-
-        self.branch(on, own)
-
-    def serial(self, write: Callable[[], None]) -> None:
-        self.add(Serial(self.part(write)[0]))
-
-    def sweep(self, split: Split, number: int, known: dict[Node, Place]) -> Any:
-        """One pass over the rows; `known` gets the places of what it needs and comes to."""
-        p, sweep = self.program, split.sweeps[number]
-        wires = [self.fresh(form) for form, _ in sweep.wires]
-        values = legalise([value for _, value in sweep.wires], apart=True)
-        before = self.graph(f"before {number}", values, more=known)
-        ready = self.after(before, wires, values)
-        known |= dict(zip([form for form, _ in sweep.wires], wires, strict=True))
-        each = legalise([s.partial for s in sweep.sums], apart=True)
-        block = self.graph(f"partial {number}", each, p.data, more=known)
-        axis = Axis("block", 0)
-        forms = [s.form for s in sweep.sums]
-        own = [Place("part", len(self.parts) + i, f.shape, f.dtype) for i, f in enumerate(forms)]
-        self.parts += own
-        rows_of = [Place(x.role, x.number, (1, *x.shape), x.dtype) for x in own]
-        kept = self.after(block, rows_of, each, at((axis, 1)))
-        known |= dict(zip(forms, own, strict=True))
-
-        def first(rows: Let) -> None:
-            self.add(Batch(before.block, p.rows, None, rows), *ready)
-
-        def sums(rows: Let, count: Let) -> None:
-            def one() -> None:
-                begin = self.of("mul", self.let("index", attr=at((axis, 1)), dtype=INT), BLOCK)
-                length = self.of("min", self.let("sub", rows, begin), BLOCK)
-                self.add(Batch(block.block, p.rows, begin, length), *kept)
-
-            end = self.let("min", self.get("end_block"), count)
-            self.add(Blocks(axis, self.part(one)[0], self.get("first_block"), end))
-
-        def combined(count: Let) -> None:
-            for s, place in zip(sweep.sums, own, strict=True):
-                self.add(Call("combine", place, (place,), {"op": s.op, "count": count}))
-
-        return first, sums, combined
-
-    def fresh(self, form: Node) -> Place:
-        place = self.spare(form.shape, form.dtype)
-        self.wires.append(place)
-        return place
 
     # Ends of steps and epochs
 

@@ -117,14 +117,18 @@ def _batched(
 
 
 def _along_all(outputs: Sequence[Node], leaves: Sequence[Node], dtype: Any) -> list[Node]:
-    """d outputs / d p for all p numbers of the leaves, with one leading axis for them."""
-    p = sum(leaf.size for leaf in leaves)
-    eye = np.eye(p, dtype=dtype)
-    tangents, many, at = [], {}, 0
+    """d outputs / d p for all p numbers of the leaves, with one leading axis for them.
+
+    Leaf by leaf, so that each number's tangent meets only what depends on its leaf.
+    """
+    found = []
     for leaf in leaves:
+        if leaf.size == 1:
+            moved = forward(list(outputs), [leaf], [const(np.ones(sizes(leaf.shape), leaf.dtype))])
+            found.append([reshape(m, (1, *m.shape)) for m in moved])
+            continue
         tangent = input_node("tangent", leaf.shape, leaf.dtype)
-        block = eye[:, at : at + leaf.size].reshape(p, *leaf.shape).astype(leaf.dtype)
-        many[tangent] = const(block)
-        tangents.append(tangent)
-        at += leaf.size
-    return batch(forward(list(outputs), leaves, tangents), many, p)
+        unit = np.eye(leaf.size, dtype=leaf.dtype).reshape(leaf.size, *sizes(leaf.shape))
+        moved = forward(list(outputs), [leaf], [tangent])
+        found.append(batch(moved, {tangent: const(unit)}, leaf.size))
+    return [concatenate(parts, 0) for parts in zip(*found, strict=True)]

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from descend.graph.linear import broadcast_like
 from descend.graph.node import Array, Dim, Node, postorder, substitute
-from descend.graph.source import CONST, ROW_COUNT, input_node
+from descend.graph.source import CONST, ROW_COUNT, const, input_node
 from descend.lean import dataclass
 
 __all__ = [
-    "BLOCK", "COMBINED", "JOINED", "Split", "Sum", "Sweep", "Tree", "combined", "in_tree", "split",
-    "subtrees",
+    "BLOCK", "COMBINED", "JOINED", "Split", "Sum", "Sweep", "Tree", "combined", "in_tree",
+    "neutral", "split", "subtrees",
 ]  # fmt: skip
 
 BLOCK = 65_536
@@ -48,6 +49,25 @@ class Sum:
     form: Node
     partial: Node
     op: str
+
+
+def neutral(one: Sum) -> Node:
+    """What changes nothing where it is combined with a sum.
+
+    >>> from descend.graph.evaluate import evaluate
+    >>> total = input_node("total", (2,))
+    >>> evaluate([neutral(Sum(total, total, op)) for op in ("add", "max")], {})
+    [array([0., 0.]), array([-inf, -inf])]
+    """
+    dtype = one.form.dtype
+    if one.op == "add":
+        return broadcast_like(const(0, dtype), one.form)
+    low, high = (-np.inf, np.inf)
+    if dtype.kind in "iu":
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    elif dtype.kind == "b":
+        low, high = False, True
+    return broadcast_like(const(low if one.op == "max" else high, dtype), one.form)
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,14 @@ import descend.graph.sound_solve
 import descend.graph.special
 import descend.graph.spectral  # noqa: F401  (the table must be whole)
 from descend.errors import InternalError, UsageError
-from descend.graph.node import Array, Dim, Node, postorder
+from descend.graph.node import Array, Dim, Node, mixing, postorder
 from descend.graph.source import CONST, INPUT, value_of
 from descend.graph.subgraph import Body, group_key
 
-__all__ = ["Again", "Prepared", "bind_extents", "concrete", "evaluate"]
+__all__ = ["Again", "OverBlocks", "Prepared", "bind_extents", "concrete", "evaluate"]
 
 MOST_FOLDED = 100_000  # numbers of an array that is kept for the next time
+SLICE = 8192  # rows that are evaluated at a time, where they know nothing of one another
 
 
 def bind_extents(bindings: Mapping[Node, Array]) -> dict[Dim, int]:
@@ -174,6 +175,50 @@ class Prepared:
         rest.inputs = others
         rest.known += [(len(others) + i, value) for i, value in enumerate(values)]
         return rest
+
+
+class OverBlocks:
+    """A graph of the rows of a block, whose number is symbolic, to be evaluated block after block.
+
+    Rows that know nothing of one another are evaluated some at a time: arrays that fit a cache,
+    and of which the allocator keeps the memory, take a fifth of the time where it gives large ones
+    back to the system at once (as in the processes of Dask).
+
+    Args:
+        rows: the extent that is the number of rows.
+    """
+
+    def __init__(self, outputs: Sequence[Node], inputs: Iterable[Node], rows: Any) -> None:
+        self.prepared, self.rows = Prepared(outputs, inputs), rows
+        self._tails = [n.shape[1:] if n.shape[:1] == (rows,) else None for n in outputs]
+        made = [n for n in postorder(outputs) if not n.args and n.op not in (INPUT, CONST)]
+        others = [t for t in self._tails if t] + [n.shape for n in made]
+        others += [n.shape for n, t in zip(outputs, self._tails, strict=True) if t is None]
+        self._apart = not (mixing(outputs, rows)[1] or any(rows in shape for shape in others))
+
+    def __call__(self, known: Sequence[Any], block: Sequence[Any]) -> list[Array]:
+        """The values of the outputs.
+
+        Args:
+            known: the values of the inputs that are no columns. block: those that are.
+        """
+        count = len(block[0])
+        if not (self._apart and isinstance(self.rows, Dim)) or count <= SLICE:
+            extents = {self.rows: count} if isinstance(self.rows, Dim) else {}
+            return self.prepared([*known, *block], extents)
+        whole: list[Array] = []
+        for begin in range(0, count, SLICE):
+            part = [column[begin : begin + SLICE] for column in block]
+            found = self.prepared([*known, *part], {self.rows: len(part[0])})
+            if not whole:
+                whole = [
+                    v if tail is None else np.empty((count, *tail), v.dtype)
+                    for v, tail in zip(found, self._tails, strict=True)
+                ]
+            for out, value, tail in zip(whole, found, self._tails, strict=True):
+                if tail is not None:
+                    out[begin : begin + SLICE] = value
+        return whole
 
 
 class Again:

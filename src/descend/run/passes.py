@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from descend.graph.blocks import JOINED, Split, Tree
-from descend.graph.evaluate import Prepared
+from descend.graph.evaluate import OverBlocks, Prepared
 from descend.graph.node import Dim, Node
 from descend.lean import dataclass
 from descend.task.beyond import Beyond
@@ -53,11 +53,10 @@ def in_blocks(
         known: the inputs that are no columns. columns: those that are, by name.
         rows: the number of rows as the graphs know it.
     """
-    prepared = Prepared(nodes, [*known, *columns.values()])
+    evaluate = OverBlocks(nodes, [*known, *columns.values()], rows)
     for _, block in pieces([*columns]):
-        extents = {rows: len(block[0])} if isinstance(rows, Dim) else {}
         with np.errstate(all="ignore"):
-            yield prepared([*known.values(), *block], extents)
+            yield evaluate([*known.values()], block)
 
 
 def folded(

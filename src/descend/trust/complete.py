@@ -35,6 +35,7 @@ from descend.trust.covariance import (
     errors_of,
     stacked,
     triangle_of,
+    triangle_of_columns,
 )
 from descend.trust.goodness import goodness, goodness_of_counts, weights_of
 from descend.trust.metrics import metrics_of_classes, metrics_of_numbers, without_classes
@@ -425,8 +426,9 @@ def _side_by_side(parts: list[Array], y: Array) -> Array:
 @np.errstate(all="ignore")
 def triangle_of_block(values: list[Array]) -> Array:
     """The triangle of [J r] of a block's residual and its derivatives."""
-    r, j = _flat(values[0], values[1:])
-    return triangle_of(j, r)
+    r = np.asarray(values[0], np.float64)
+    slopes = [np.broadcast_to(column, r.shape).reshape(-1) for column in values[1:]]
+    return triangle_of_columns([*slopes, r.reshape(-1)])
 
 
 def _flat(residual: Array, columns: list[Array]) -> tuple[Array, Array]:

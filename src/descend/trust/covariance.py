@@ -20,6 +20,7 @@ from descend.trust.words import correlated, hardly_determined, undetermined
 __all__ = [
     "FISHER", "MIXED", "MOST_WITH_ERRORS", "NOT_ARRIVED", "NO_SLOPE", "SANDWICH", "Bend", "Errors",
     "Split", "errors_of", "errors_of_information", "split", "stacked", "triangle_of",
+    "triangle_of_columns",
 ]  # fmt: skip
 
 NO_SLOPE = "has no slope along"
@@ -27,7 +28,9 @@ NOT_ARRIVED = "the descent had not arrived"
 MOST_WITH_ERRORS = 200  # numbers
 MIXED = 1e-6  # a parameter this far into an undetermined direction has no error of its own
 FAR = 10.0 ** np.arange(-12, 13, 3)  # times a parameter: where it may act, if not here
-LEAF, LEAVES = 1024, 16  # rows of one small factorisation, and how many are made in one call
+MANY = 16384  # rows from which on [J r] is made a triangle before anything else
+SMALL = 8192  # numbers of one factorisation: for as few OpenBLAS wakes no other thread
+TALL = 4  # times as many rows as columns at least, so that a factorisation leaves much fewer
 
 FISHER = "errors from the likelihood's curvature (Fisher's information)"
 SANDWICH = "errors from the scatter of the rows (the sandwich of Huber and White)"
@@ -98,7 +101,7 @@ def errors_of(
     """
     p = jacobian.shape[1]
     n = len(jacobian) if count is None else count
-    if bend is None and len(jacobian) > LEAF * LEAVES > p * LEAVES:
+    if bend is None and len(jacobian) > MANY > p * TALL**2:
         reduced = triangle_of(jacobian, slope)
         jacobian, slope = reduced[:, :p], reduced[:, p]
     if not (np.isfinite(jacobian).all() and np.isfinite(slope).all()):
@@ -175,29 +178,52 @@ def triangle_of(jacobian: Array, residual: Array) -> Array:
     >>> r.shape, bool(np.isclose(r[:, 0] @ r[:, 1], np.sum(x)))
     ((3, 3), True)
     """
-    n, p = jacobian.shape
+    n = len(jacobian)
     if n > BLOCK:
         parts = (slice(begin, begin + BLOCK) for begin in range(0, n, BLOCK))
         return np.asarray(
             in_tree((triangle_of(jacobian[i], residual[i]) for i in parts), stacked)
         )
-    found = [np.empty((0, p + 1))]
-    for begin in range(0, n, LEAF * LEAVES):
-        part = slice(begin, begin + LEAF * LEAVES)
-        block = np.column_stack([jacobian[part], residual[part]])
-        whole = len(block) // LEAF * LEAF
-        found.append(_triangles(block[:whole].reshape(-1, LEAF, p + 1)).reshape(-1, p + 1))
-        found.append(block[whole:])
-    return _triangles(np.concatenate(found))
+    return triangle_of_columns([*jacobian.T, residual])
+
+
+def triangle_of_columns(columns: Sequence[Array]) -> Array:
+    """The same of the columns of a block, each (n,)."""
+    width, n = len(columns), len(columns[0])
+    leaf, found = _leaf(width), [np.empty((0, width))]
+    for begin in range(0, n, leaf):
+        rows = np.empty((width, min(leaf, n - begin)))
+        for row, column in zip(rows, columns, strict=True):
+            row[:] = column[begin : begin + leaf]
+        found.append(_qr(rows.T))
+    return _triangle(np.concatenate(found))
 
 
 def stacked(above: Array, below: Array) -> Array:
     """The triangle of the rows of two."""
-    return _triangles(np.concatenate([above, below]))
+    return _triangle(np.concatenate([above, below]))
 
 
-def _triangles(blocks: Array) -> Array:
-    return np.asarray(np.linalg.qr(blocks, mode="r"))
+def _leaf(width: int) -> int:
+    """Rows of one factorisation, of so many columns."""
+    return max(SMALL // width, TALL * width)
+
+
+def _triangle(rows: Array) -> Array:
+    """R of many rows, by small factorisations of what those before have left.
+
+    Larger ones wake the threads of OpenBLAS at every column: where other processes keep the cores
+    busy, each time waits for a slice of theirs, forty times as long as the work.
+    """
+    leaf = _leaf(rows.shape[1])
+    while len(rows) > leaf:
+        parts = range(0, len(rows), leaf)
+        rows = np.concatenate([_qr(rows[begin : begin + leaf]) for begin in parts])
+    return _qr(rows)
+
+
+def _qr(rows: Array) -> Array:
+    return np.asarray(np.linalg.qr(rows, mode="r"))
 
 
 class Split(NamedTuple):
@@ -242,7 +268,7 @@ def split(scaled: Array, residual: Array, n: int) -> Split:
     (array([1., 1.]), array([ True,  True]), array([1., 2.]))
     """
     p = scaled.shape[1]
-    triangle = _triangles(np.column_stack([scaled, residual]))
+    triangle = _triangle(np.column_stack([scaled, residual]))
     _, singular, vt = np.linalg.svd(triangle[:, :p])
     singular = np.concatenate([singular, np.zeros(p - len(singular))])
     known = singular > singular[0] * EPS * max(n, p)
