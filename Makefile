@@ -1,6 +1,6 @@
 # Each target makes .venv by itself; nothing but Python >= 3.11 and make need be there.
 #   make demo   make test   make check   make fuzz   make bench   make oracles   make docs
-#   make clusters   make coverage   make against OTHER=../before/src   make clean
+#   make clusters   make bench-clusters   make coverage   make against OTHER=../before/src   make clean
 #   make e2e   make e2e-measure   make e2e-memory   make e2e-screenshots
 #   make studio-web   make studio-web-check
 PYTHON ?= python3
@@ -15,7 +15,7 @@ OTHER ?=
 # Else every process of a test would translate every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check clusters fuzz bench against oracles coverage docs clean help
+.PHONY: demo test check clusters fuzz bench bench-clusters against oracles coverage docs clean help
 .PHONY: e2e e2e-measure e2e-memory e2e-screenshots studio-web studio-web-check
 
 help:
@@ -43,6 +43,7 @@ bench: $(BENCH_READY)
 	$(BENCH_VENV)/bin/python bench/scaling.py
 	$(BENCH_VENV)/bin/python bench/many_fits.py
 	$(BENCH_VENV)/bin/python bench/large_fit.py
+	$(BENCH_VENV)/bin/python bench/wide_fit.py
 	$(BENCH_VENV)/bin/python bench/heat_map.py
 	$(BENCH_VENV)/bin/python bench/streams.py
 	$(BENCH_VENV)/bin/python bench/groups.py
@@ -51,6 +52,10 @@ bench: $(BENCH_READY)
 # Fits on the workers of a local cluster, by themselves: their workers are processes.
 clusters: $(READY)
 	$(PY) -m pytest tests/cluster $(ARGS)
+
+# What a pass costs on workers; their deaths: make bench-clusters ARGS="--kills 20".
+bench-clusters: $(READY)
+	$(PY) bench/cluster.py $(ARGS)
 
 # Every call of the benchmark beside another checkout's, such as the commit before a change.
 against: $(READY)

@@ -14,13 +14,14 @@ import argparse
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import machine
 
 HERE = Path(__file__).parent
 FORMULA = "y = a*exp(-b*x) + c"
@@ -73,7 +74,7 @@ def fitting(path: str, to: str) -> dict[str, Any]:
     seconds = time.perf_counter() - begin
     return {
         "groups": len(fits), "seconds": seconds, "counts": dict(fits.counts),
-        "before": fits.n_before, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "before": fits.n_before, "peak": machine.peak(),
     }  # fmt: skip
 
 

@@ -6,8 +6,10 @@ import importlib.metadata
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
+from pathlib import Path
 
 PACKAGES = (
     "numpy", "llvmlite", "jax", "jaxlib", "torch", "numba", "scikit-learn", "autograd", "scipy",
@@ -51,6 +53,18 @@ def openblas_kernel() -> str:
     pools = json.loads(done.stdout) if done.returncode == 0 else []
     found = [p for p in pools if p.get("internal_api") == "openblas"]
     return f"{found[0]['version']} {found[0]['architecture']}" if found else "unknown"
+
+
+def peak() -> float:
+    """Megabytes that this process has held at most.
+
+    `ru_maxrss` counts what its parent held when it began as well.
+    """
+    path = Path("/proc/self/status")
+    if not path.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    (line,) = (x for x in path.read_text().splitlines() if x.startswith("VmHWM"))
+    return int(line.split()[1]) / 1e3
 
 
 def describe() -> dict[str, object]:

@@ -16,7 +16,6 @@ import functools
 import itertools
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -200,7 +199,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.child:
         found = measured(*args.child)
-        found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        found["peak"] = machine.peak()
         print(json.dumps(found))
         return
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:

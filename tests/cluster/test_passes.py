@@ -388,6 +388,15 @@ def test_the_common_processor_can_do_what_all_can() -> None:
 def test_all_run_the_code_of_the_common_processor(
     file: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def nothing_by_numpy() -> None:
+        from descend.cluster import tasks
+
+        def values(*_: Any) -> Any:
+            raise AssertionError("NumPy's digits are those of its processor")
+
+        tasks.values = values
+
+    client.run(nothing_by_numpy)
     old = Aim("x86-64", "+sse2,-avx,-avx2,-fma,-avx512f")
     monkeypatch.setattr("descend.cluster.pool.common_aim", lambda _: old)
     found = fitted(file, on=client)
