@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from descend.cluster.allocator import memory_kept
 from descend.cluster.graphs import prepared
 from descend.compile.many_pieces import Some, run_some
 from descend.compile.native import Loaded, host, load_object
@@ -230,7 +231,8 @@ def _again(work: Callable[[], T]) -> Done:
     begin = time.perf_counter()
     while True:
         try:
-            found = work()
+            with memory_kept():
+                found = work()
             return Done(time.perf_counter() - begin, found)
         except Absent:
             return Done(0.0, None, absent=True)
