@@ -25,6 +25,7 @@ from descend.errors import DataError, DescendError, UsageError
 __all__ = ["FIRST", "TASK", "Pool", "at_work"]
 
 LOOK = 0.1  # seconds between two looks at the clock, Ctrl-C and the bar
+LOST = 30.0  # seconds in which a result comes, unless its worker has died
 COUNTED = 2.0  # seconds between two looks at who is there
 PATIENCE = 60.0  # seconds for which a cluster may be without workers
 TASK = 1.0  # seconds that a task should take
@@ -167,18 +168,18 @@ class Pool:
                 if taken(-1, None):
                     return False
                 if time.monotonic() - counted > COUNTED:
-                    seats[:] = _seats(self._threads())
-                    for number in self._stranded(futures):
-                        left[number] += 1
-                        if left[number] > MOST_STRANDED:
-                            raise _deadly(left[number], "all that there were") from None
-                        self._cancel([futures.pop(number)])
-                        submit(number)
+                    self._look_after(futures, left, submit, seats)
                     counted = time.monotonic()
                 continue
             if number not in futures or futures[number].key != key:
                 continue  # of a task that was handed over anew
-            found: Done = self._result(futures.pop(number))
+            found: Done | None = self._result(futures[number])
+            if found is None:  # its worker has died since, with what it had come to
+                self._look_after(futures, left, submit, seats)
+                if number in futures and futures[number].key == key:
+                    futures[number].add_done_callback(lambda f, n=number: ready.put((n, f.key)))
+                continue
+            futures.pop(number)
             if found.absent:  # the worker has begun since, or took over another's task
                 submit(number, send=True)
                 continue
@@ -188,6 +189,19 @@ class Pool:
                 return False
         return True
 
+    def _look_after(
+        self, futures: dict[int, Any], left: Counter[int], submit: Callable[..., None],
+        seats: list[str],
+    ) -> None:  # fmt: skip
+        """See who is there, and hand over anew what waits for workers that are not."""
+        seats[:] = _seats(self._threads())
+        for number in self._stranded(futures):
+            left[number] += 1
+            if left[number] > MOST_STRANDED:
+                raise _deadly(left[number], "all that there were") from None
+            self._cancel([futures.pop(number)])
+            submit(number)
+
     def _stranded(self, futures: Mapping[int, Any]) -> list[int]:
         """Tasks that Dask leaves lying: the workers of all of them have died at the same time, and
         it does not look for others when these come."""
@@ -196,9 +210,11 @@ class Pool:
         return [keys[key] for key in found]
 
     def _result(self, future: Any) -> Any:
-        """What a task has come to, or has raised."""
+        """What a task has come to, or has raised; None where it is lost and made anew."""
         try:
-            return future.result()
+            return future.result(timeout=LOST)
+        except TimeoutError:
+            return None
         except KilledWorker as error:
             raise _deadly(error.allowed_failures + 1, error.last_worker.address) from None
         except CancelledError:
