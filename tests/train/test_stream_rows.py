@@ -121,7 +121,7 @@ def test_few_triangles_are_held_at_a_time(
 
         return call
 
-    for name in ("triangle_of", "stacked"):
+    for name in ("triangle_of_columns", "stacked"):
         found = getattr(descend.trust.complete, name)
         monkeypatch.setattr(descend.trust.complete, name, watched(found))
     residual, jacobian = fit._evidence.completion.reduced()

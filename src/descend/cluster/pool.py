@@ -141,7 +141,7 @@ class Pool:
                 function, (key, package if send else None, *tasks[number]),
                 f"{mark}-{number}-{next(again)}", workers=[seat], allow_other_workers=True,
             )  # fmt: skip
-            future.add_done_callback(lambda done: ready.put((number, done.key)))
+            future.add_done_callback(_telling(ready, number))
 
         # Of each worker's own tasks some at a time: those of one worker follow one another.
         turns = sorted(range(len(tasks)), key=lambda i: (i * len(seats) % len(tasks), i))
@@ -177,7 +177,7 @@ class Pool:
             if found is None:  # its worker has died since, with what it had come to
                 self._look_after(futures, left, submit, seats)
                 if number in futures and futures[number].key == key:
-                    futures[number].add_done_callback(lambda f, n=number: ready.put((n, f.key)))
+                    futures[number].add_done_callback(_telling(ready, number))
                 continue
             futures.pop(number)
             if found.absent:  # the worker has begun since, or took over another's task
@@ -260,6 +260,11 @@ def at_work(client: Any) -> Iterator[Pool]:
 def _seats(threads: Mapping[str, int]) -> list[str]:
     """The address of a worker for each of its threads."""
     return [address for address, count in threads.items() for _ in range(count)]
+
+
+def _telling(ready: SimpleQueue[tuple[int, str]], number: int) -> Callable[[Any], None]:
+    """What tells that a future is done: by its task's number, and its key."""
+    return lambda done: ready.put((number, done.key))
 
 
 def _deadly(times: int, last: str) -> DataError:
