@@ -15,6 +15,8 @@ import pytest
 from distributed import Client, LocalCluster
 
 import descend
+import descend.run.passes
+import descend.trust.over_rows
 from cluster.workers import cluster_of
 from descend import DataError, UsageError
 from descend.cluster.pool import common_aim
@@ -72,6 +74,31 @@ def test_workers_give_the_bits_of_one_process(
     file: str, client: Client, options: dict[str, Any]
 ) -> None:
     same(fitted(file, **options, on=client), fitted(file, **options, stream=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"loss": "huber(0.1)"}], ids=str)
+def test_compiled_triangles_are_those_of_numpy(
+    file: str, client: Client, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """Of many numbers alone; here of few as well, whose errors and verdict go by them."""
+    bounds = {"b": (0.9, None)}  # lets the normal equations not do
+    with duckdb.connect() as link:
+        table = link.execute(f"SELECT x, y FROM '{file}'").fetchnumpy()
+    wanted = {**fitted(file, bounds=bounds, stream=True, **options).stderr}
+    made: list[Any] = []
+
+    def watched(*args: Any) -> Any:
+        made.append(args)
+        return compile_graph(*args)
+
+    compile_graph = descend.run.passes.compile_graph
+    monkeypatch.setattr(descend.run.passes, "compile_graph", watched)
+    monkeypatch.setattr(descend.trust.over_rows, "MANY", 0)
+    own = fitted(file, bounds=bounds, stream=True, **options)
+    assert own.stderr == pytest.approx(wanted, rel=1e-9, nan_ok=True) and made
+    same(fitted(file, bounds=bounds, on=client, **options), own)
+    held = fitted(table, bounds=bounds, **options)
+    assert repr((held.params, held.stderr)) == repr((own.params, own.stderr))
 
 
 @whole_alone

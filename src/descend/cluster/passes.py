@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from descend.cluster.graphs import written
+from descend.cluster.graphs import with_code, written
 from descend.cluster.pool import FIRST, TASK, Pool
 from descend.cluster.tasks import Done, Package, Place, files_of, sums, survey, values
 from descend.compile.memory import ProgramMemory
@@ -25,6 +25,7 @@ from descend.data.streams.survey import Survey, Surveyor
 from descend.errors import DataError, UsageError
 from descend.graph.blocks import BLOCK
 from descend.graph.node import Node
+from descend.run.passes import Fold
 from descend.task.assembly import Assembly
 from descend.task.options import Options
 
@@ -143,15 +144,17 @@ class Passes:
 
     def folded(
         self, nodes: Sequence[Node], known: Mapping[Node, Array], columns: Mapping[str, Node],
-        assembly: Assembly, n_rows: int, fold: Callable[[list[Array]], Any],
+        assembly: Assembly, n_rows: int, fold: Fold, native: bool = False,
     ) -> list[Any] | None:  # fmt: skip
         """As of `task.beyond.Workers`."""
         if self.pool.client.status != "running":
             return None  # a fit is asked for what is left when its client is closed
         if self.pool.aim is not None:
             return None  # NumPy's functions have other last digits on other processors
-        graph = written(nodes, [*known, *columns.values()])
-        package = Package(b"", graph)
+        graph, image = written(nodes, [*known, *columns.values()]), b""
+        if native:
+            graph, image = with_code(graph, nodes, [*known, *columns.values()])
+        package = Package(image, graph)
         key = package.key(graph.arrays)
         parts = self.ranges(key, -(-n_rows // BLOCK))
         marks, given = self.stream.marks, [np.asarray(v) for v in known.values()]

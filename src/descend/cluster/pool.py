@@ -25,7 +25,7 @@ from descend.errors import DataError, DescendError, UsageError
 __all__ = ["FIRST", "TASK", "Pool", "at_work"]
 
 LOOK = 0.1  # seconds between two looks at the clock, Ctrl-C and the bar
-LOST = 30.0  # seconds in which a result comes, unless its worker has died
+LOST = 2.0  # seconds in which a result comes, unless its worker has died; twice as many each time
 COUNTED = 2.0  # seconds between two looks at who is there
 PATIENCE = 60.0  # seconds for which a cluster may be without workers
 TASK = 1.0  # seconds that a task should take
@@ -160,7 +160,7 @@ class Pool:
         taken: Callable[[int, Done | None], bool | None], waiting: deque[int],
         submit: Callable[..., None], seats: list[str],
     ) -> bool:  # fmt: skip
-        counted, left = time.monotonic(), Counter[int]()
+        counted, left, lost = time.monotonic(), Counter[int](), Counter[str]()
         while futures:
             try:
                 number, key = ready.get(timeout=LOOK)
@@ -173,8 +173,9 @@ class Pool:
                 continue
             if number not in futures or futures[number].key != key:
                 continue  # of a task that was handed over anew
-            found: Done | None = self._result(futures[number])
+            found: Done | None = self._result(futures[number], LOST * 2 ** lost[key])
             if found is None:  # its worker has died since, with what it had come to
+                lost[key] += 1
                 self._look_after(futures, left, submit, seats)
                 if number in futures and futures[number].key == key:
                     futures[number].add_done_callback(_telling(ready, number))
@@ -209,10 +210,10 @@ class Pool:
         found = self.client.run_on_scheduler(stranded, [*keys])
         return [keys[key] for key in found]
 
-    def _result(self, future: Any) -> Any:
+    def _result(self, future: Any, seconds: float) -> Any:
         """What a task has come to, or has raised; None where it is lost and made anew."""
         try:
-            return future.result(timeout=LOST)
+            return future.result(timeout=seconds)
         except TimeoutError:
             return None
         except KilledWorker as error:

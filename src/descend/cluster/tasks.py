@@ -33,6 +33,7 @@ from descend.data.streams.stream import Stream, mark
 from descend.data.streams.survey import Surveyor, SurveyPart
 from descend.data.table import ReadAgain
 from descend.errors import DataError
+from descend.run.passes import Fold, fold_block
 from descend.task.assembly import Assembly
 
 __all__ = [
@@ -275,7 +276,7 @@ def survey(
 def values(
     key: str, sent: Package | None, place: Place, assembly: Assembly, columns: Mapping[str, Any],
     blocks: tuple[int, int], marks: Sequence[bytes], known: Sequence[Array],
-    fold: Callable[[list[Array]], Any],
+    fold: Fold,
 ) -> Done:  # fmt: skip
     """What is made of the values of a graph at each of some blocks of rows.
 
@@ -286,10 +287,11 @@ def values(
     def work() -> list[Any]:
         package = _package(key, sent)
         found = []
-        with _stream(place) as stream, _one_of(key, lambda: prepared(package.order)) as evaluate:
+        loaded = _code(key, package) if package.image else None
+        make = functools.partial(prepared, package.order, loaded)
+        with _stream(place) as stream, _one_of(key, make) as evaluate:
             for _, block in assembly.of(stream.part(*blocks, marks), columns):
-                with np.errstate(all="ignore"):
-                    found.append(fold(evaluate(known, block)))
+                found.append(fold_block(evaluate, known, block, fold))
         return found
 
     return _again(work)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from descend.compile.cache import cached_code, digest, graph_key
+from descend.compile.cache import cached_code, digest, graph_key, image_of
 from descend.compile.description import as_json, from_json
 from descend.compile.library import address_of
-from descend.compile.native import emit_object
+from descend.compile.native import Loaded, emit_object
 from descend.compile.places import Place
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Array, Dim, Node
 
-__all__ = ["BoundFunction", "NativeFunction", "compile_graph", "pointer_table"]
+__all__ = [
+    "BoundFunction", "NativeFunction", "compile_graph", "image_of_graph", "pointer_table",
+]  # fmt: skip
 
 
 def pointer_table(slots: Sequence[Any], arrays: dict[Any, Any]) -> Array:
@@ -63,18 +65,19 @@ class NativeFunction:
     def __init__(
         self, outputs: Sequence[Node], inputs: Sequence[Node], soon: bool = False
     ) -> None:
-        self.inputs = list(inputs)
-        dims = _dims(self.inputs)
+        key, make = _making(outputs, inputs, soon)
+        self._have(inputs, *cached_code(key, make))
 
-        def make() -> tuple[Any, bytes]:
-            from descend.compile.function_text import write_function
+    def _have(self, inputs: Sequence[Node], about: Any, loaded: Loaded) -> None:
+        self.inputs, self.loaded = list(inputs), loaded
+        self.about: dict[str, Any] = from_json(about, _dims(self.inputs))
 
-            text, about = write_function(outputs, self.inputs)
-            return as_json(about, dims), emit_object(text, soon=True) if soon else emit_object(text)
-
-        key = digest("function, soon" if soon else "function", graph_key(outputs, self.inputs))
-        about, self.loaded = cached_code(key, make)
-        self.about: dict[str, Any] = from_json(about, dims)
+    @classmethod
+    def of(cls, inputs: Sequence[Node], about: Any, loaded: Loaded) -> NativeFunction:
+        """The function of an image that was made elsewhere: see `image_of_graph`."""
+        made = cls.__new__(cls)
+        made._have(inputs, about, loaded)
+        return made
 
     def __call__(self, values: Sequence[Array]) -> list[Array]:
         arrays = [
@@ -114,6 +117,26 @@ class NativeFunction:
             return np.array(self.about["constants"][str(place.number)]).reshape(shape)
         made: Array = where[place.role, place.number].reshape(shape)
         return made
+
+
+def _making(
+    outputs: Sequence[Node], inputs: Sequence[Node], soon: bool = False
+) -> tuple[str, Callable[[], tuple[Any, bytes]]]:
+    """The key of a graph's code, and what makes it."""
+
+    def make() -> tuple[Any, bytes]:
+        from descend.compile.function_text import write_function
+
+        text, about = write_function(outputs, inputs)
+        told = as_json(about, _dims(inputs))
+        return told, emit_object(text, soon=True) if soon else emit_object(text)
+
+    return digest("function, soon" if soon else "function", graph_key(outputs, inputs)), make
+
+
+def image_of_graph(outputs: Sequence[Node], inputs: Sequence[Node]) -> tuple[Any, bytes]:
+    """What the caller of a graph's code must know, in JSON's types, and the object code."""
+    return image_of(*_making(outputs, inputs))
 
 
 def compile_graph(

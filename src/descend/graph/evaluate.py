@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -186,10 +186,13 @@ class OverBlocks:
 
     Args:
         rows: the extent that is the number of rows.
+        evaluate: what does it, called as `Prepared` is; None is for the interpreter.
     """
 
-    def __init__(self, outputs: Sequence[Node], inputs: Iterable[Node], rows: Any) -> None:
-        self.prepared, self.rows = Prepared(outputs, inputs), rows
+    def __init__(
+        self, outputs: Sequence[Node], inputs: Iterable[Node], rows: Any, evaluate: Any = None
+    ) -> None:
+        self.prepared, self.rows = evaluate or Prepared(outputs, inputs), rows
         self._tails = [n.shape[1:] if n.shape[:1] == (rows,) else None for n in outputs]
         made = [n for n in postorder(outputs) if not n.args and n.op not in (INPUT, CONST)]
         others = [t for t in self._tails if t] + [n.shape for n in made]
@@ -203,13 +206,11 @@ class OverBlocks:
             known: the values of the inputs that are no columns. block: those that are.
         """
         count = len(block[0])
-        if not (self._apart and isinstance(self.rows, Dim)) or count <= SLICE:
-            extents = {self.rows: count} if isinstance(self.rows, Dim) else {}
-            return self.prepared([*known, *block], extents)
         whole: list[Array] = []
-        for begin in range(0, count, SLICE):
-            part = [column[begin : begin + SLICE] for column in block]
-            found = self.prepared([*known, *part], {self.rows: len(part[0])})
+        for number, found in enumerate(self.slices(known, block)):
+            if not self._cuts(count):
+                return found
+            begin = number * SLICE
             if not whole:
                 whole = [
                     v if tail is None else np.empty((count, *tail), v.dtype)
@@ -219,6 +220,18 @@ class OverBlocks:
                 if tail is not None:
                     out[begin : begin + SLICE] = value
         return whole
+
+    def slices(self, known: Sequence[Any], block: Sequence[Any]) -> Iterator[list[Array]]:
+        """The values of some rows after the others; those of the whole block where it must be."""
+        count = len(block[0])
+        size = SLICE if self._cuts(count) else count
+        for begin in range(0, max(count, 1), max(size, 1)):
+            part = [column[begin : begin + size] for column in block]
+            extents = {self.rows: len(part[0])} if isinstance(self.rows, Dim) else {}
+            yield self.prepared([*known, *part], extents)
+
+    def _cuts(self, count: int) -> bool:
+        return self._apart and isinstance(self.rows, Dim) and count > SLICE
 
 
 class Again:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from descend.graph.blocks import JOINED, Split, Tree
+from descend.compile.function import BoundFunction, NativeFunction, compile_graph
+from descend.compile.native import NotNative
+from descend.graph.blocks import JOINED, Split, Tree, in_tree
 from descend.graph.evaluate import OverBlocks, Prepared
 from descend.graph.node import Dim, Node
 from descend.lean import dataclass
 from descend.task.beyond import Beyond
 
-__all__ = ["Coming", "Pieces", "folded", "in_blocks", "totals"]
+__all__ = [
+    "BySlices", "Coming", "Fold", "Native", "Pieces", "fold_block", "folded", "in_blocks", "totals",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Pieces = Callable[[Sequence[str]], Iterator[tuple[int, Sequence[Array]]]]
@@ -59,22 +63,84 @@ def in_blocks(
             yield evaluate([*known.values()], block)
 
 
+class BySlices(NamedTuple):
+    """What makes one thing of a block by some of its rows after the others, while they lie in a
+    cache.
+
+    Attributes:
+        each: of the values at some rows, which are overwritten next. join: of two such things.
+    """
+
+    each: Callable[[list[Array]], Any]
+    join: Callable[[Any, Any], Any]
+
+
+Fold = Callable[[list[Array]], Any] | BySlices
+"""What is made of a block: a function of a module, or a `functools.partial` of one, as workers
+call it as well; or such functions of slices."""
+
+
+def fold_block(
+    evaluate: OverBlocks, known: Sequence[Array], block: Sequence[Array], fold: Fold
+) -> Any:
+    """What is made of the values of a graph at one block of rows."""
+    with np.errstate(all="ignore"):
+        if isinstance(fold, BySlices):
+            return in_tree(map(fold.each, evaluate.slices(known, block)), fold.join)
+        return fold(evaluate(known, block))
+
+
+class Native:
+    """A compiled graph, called as `graph.evaluate.Prepared` is: results are overwritten next."""
+
+    def __init__(self, function: NativeFunction, rows: Dim) -> None:
+        self.function, self.rows = function, rows
+        self._bound: dict[int, tuple[list[Array], BoundFunction]] = {}
+
+    def __call__(self, arrays: Sequence[Any], extents: Mapping[Dim, int]) -> list[Array]:
+        count = extents[self.rows]
+        if count not in self._bound:
+            if len(self._bound) > 1:
+                self._bound.clear()
+            held = [
+                np.array(a, node.dtype, order="C")
+                for a, node in zip(arrays, self.function.inputs, strict=True)
+            ]
+            self._bound[count] = held, self.function.bind(held)
+        held, bound = self._bound[count]
+        for mine, given in zip(held, arrays, strict=True):
+            mine[...] = given
+        bound.run()
+        return bound.results
+
+
 def folded(
     nodes: Sequence[Node], known: Mapping[Node, Array], columns: Mapping[str, Node], rows: Any,
-    pieces: Pieces, fold: Callable[[list[Array]], Any], beyond: Beyond | None = None,
+    pieces: Pieces, fold: Fold, beyond: Beyond | None = None, native: bool = False,
 ) -> Iterable[Any]:  # fmt: skip
     """What is made of the values of nodes at each block, in order.
 
     Args:
-        fold: a function of a module, or a `functools.partial` of one: workers call it as well.
         beyond: where the rows come from, which may have workers.
+        native: whether it pays to compile the graph, where `fold` goes by slices.
     """
     workers = None if beyond is None else beyond.workers
     if workers is not None and beyond is not None:
-        found = workers.folded(nodes, known, columns, beyond.assembly, beyond.n_rows, fold)
+        found = workers.folded(nodes, known, columns, beyond.assembly, beyond.n_rows, fold, native)
         if found is not None:
             return found
-    return (fold(values) for values in in_blocks(nodes, known, columns, rows, pieces))
+    inputs = [*known, *columns.values()]
+    code = _compiled(nodes, inputs) if native and isinstance(rows, Dim) else None
+    evaluate = OverBlocks(nodes, inputs, rows, code and Native(code, rows))
+    given = [*known.values()]
+    return (fold_block(evaluate, given, block, fold) for _, block in pieces([*columns]))
+
+
+def _compiled(nodes: Sequence[Node], inputs: Sequence[Node]) -> NativeFunction | None:
+    try:
+        return compile_graph(nodes, inputs)
+    except NotNative:
+        return None
 
 
 def totals(

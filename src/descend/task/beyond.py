@@ -41,7 +41,7 @@ class Workers(Protocol):
 
     def folded(
         self, nodes: Sequence[Node], known: Mapping[Node, Array], columns: Mapping[str, Node],
-        assembly: Assembly, n_rows: int, fold: Callable[[list[Array]], Any],
+        assembly: Assembly, n_rows: int, fold: Any, native: bool = False,
     ) -> list[Any] | None:  # fmt: skip
         """What is made of the values of nodes at each block: see `run.passes.folded`.
 

@@ -20,6 +20,7 @@ from descend.records.statuses import STATUSES
 from descend.run.build import Built
 from descend.run.finished import Normal
 from descend.run.job import Job
+from descend.run.passes import BySlices
 from descend.run.slopes import slopes_of_prediction
 from descend.run.view import View, free_count, on_bounds, tied_errors, view_of
 from descend.simplify.driver import simplify
@@ -206,7 +207,8 @@ class Completion(OverRows):
         assert residual is not None and columns is not None
         nodes = [residual, *columns]
         if not self.in_one(nodes):
-            whole = in_tree(self.folded(nodes, triangle_of_block), stacked)
+            fold = BySlices(triangle_of_block, stacked)
+            whole = in_tree(self.folded(nodes, fold), stacked)
         else:
             r, j = self.linear()
             if r.size <= BLOCK:
@@ -425,7 +427,7 @@ def _side_by_side(parts: list[Array], y: Array) -> Array:
 
 @np.errstate(all="ignore")
 def triangle_of_block(values: list[Array]) -> Array:
-    """The triangle of [J r] of a block's residual and its derivatives."""
+    """The triangle of [J r] of some rows' residual and its derivatives."""
     r = np.asarray(values[0], np.float64)
     slopes = [np.broadcast_to(column, r.shape).reshape(-1) for column in values[1:]]
     return triangle_of_columns([*slopes, r.reshape(-1)])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from descend.compile.triangle import triangle
 from descend.graph.blocks import BLOCK, in_tree
 from descend.lean import dataclass
 from descend.program.arrival import near
@@ -29,8 +30,7 @@ MOST_WITH_ERRORS = 200  # numbers
 MIXED = 1e-6  # a parameter this far into an undetermined direction has no error of its own
 FAR = 10.0 ** np.arange(-12, 13, 3)  # times a parameter: where it may act, if not here
 MANY = 16384  # rows from which on [J r] is made a triangle before anything else
-SMALL = 8192  # numbers of one factorisation: for as few OpenBLAS wakes no other thread
-TALL = 4  # times as many rows as columns at least, so that a factorisation leaves much fewer
+SMALL = 8192  # numbers of a factorisation for which OpenBLAS wakes no other thread
 
 FISHER = "errors from the likelihood's curvature (Fisher's information)"
 SANDWICH = "errors from the scatter of the rows (the sandwich of Huber and White)"
@@ -101,7 +101,7 @@ def errors_of(
     """
     p = jacobian.shape[1]
     n = len(jacobian) if count is None else count
-    if bend is None and len(jacobian) > MANY > p * TALL**2:
+    if bend is None and len(jacobian) > MANY:
         reduced = triangle_of(jacobian, slope)
         jacobian, slope = reduced[:, :p], reduced[:, p]
     if not (np.isfinite(jacobian).all() and np.isfinite(slope).all()):
@@ -189,41 +189,14 @@ def triangle_of(jacobian: Array, residual: Array) -> Array:
 
 def triangle_of_columns(columns: Sequence[Array]) -> Array:
     """The same of the columns of a block, each (n,)."""
-    width, n = len(columns), len(columns[0])
-    leaf, found = _leaf(width), [np.empty((0, width))]
-    for begin in range(0, n, leaf):
-        rows = np.empty((width, min(leaf, n - begin)))
-        for row, column in zip(rows, columns, strict=True):
-            row[:] = column[begin : begin + leaf]
-        found.append(_qr(rows.T))
-    return _triangle(np.concatenate(found))
+    if len(columns[0]) > max(len(columns), SMALL // len(columns)):
+        return triangle(columns)
+    return np.asarray(np.linalg.qr(np.stack(columns, 1), mode="r"))
 
 
 def stacked(above: Array, below: Array) -> Array:
     """The triangle of the rows of two."""
-    return _triangle(np.concatenate([above, below]))
-
-
-def _leaf(width: int) -> int:
-    """Rows of one factorisation, of so many columns."""
-    return max(SMALL // width, TALL * width)
-
-
-def _triangle(rows: Array) -> Array:
-    """R of many rows, by small factorisations of what those before have left.
-
-    Larger ones wake the threads of OpenBLAS at every column: where other processes keep the cores
-    busy, each time waits for a slice of theirs, forty times as long as the work.
-    """
-    leaf = _leaf(rows.shape[1])
-    while len(rows) > leaf:
-        parts = range(0, len(rows), leaf)
-        rows = np.concatenate([_qr(rows[begin : begin + leaf]) for begin in parts])
-    return _qr(rows)
-
-
-def _qr(rows: Array) -> Array:
-    return np.asarray(np.linalg.qr(rows, mode="r"))
+    return triangle_of_columns([*np.concatenate([above, below]).T])
 
 
 class Split(NamedTuple):
@@ -268,11 +241,11 @@ def split(scaled: Array, residual: Array, n: int) -> Split:
     (array([1., 1.]), array([ True,  True]), array([1., 2.]))
     """
     p = scaled.shape[1]
-    triangle = _triangle(np.column_stack([scaled, residual]))
-    _, singular, vt = np.linalg.svd(triangle[:, :p])
+    whole = triangle_of_columns([*scaled.T, residual])
+    _, singular, vt = np.linalg.svd(whole[:, :p])
     singular = np.concatenate([singular, np.zeros(p - len(singular))])
     known = singular > singular[0] * EPS * max(n, p)
-    return Split(singular, vt, known, triangle[:, :p].T @ triangle[:, p])
+    return Split(singular, vt, known, whole[:, :p].T @ whole[:, p])
 
 
 def _inverted(matrix: Array) -> Array | None:

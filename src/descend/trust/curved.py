@@ -16,6 +16,7 @@ from descend.graph.source import const
 from descend.program.pipeline import MOST_EXACT
 from descend.run.build import Built
 from descend.run.job import Job
+from descend.run.passes import BySlices, Fold
 from descend.simplify.driver import simplify
 from descend.task.columns import WEIGHT
 from descend.trust.covariance import (
@@ -36,9 +37,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class Entries(Protocol):
     """What a fit's graphs come to, on all its rows."""
 
-    def folded(
-        self, nodes: Sequence[Node], fold: Callable[[list[Array]], Any]
-    ) -> Iterable[Any]:
+    def folded(self, nodes: Sequence[Node], fold: Fold) -> Iterable[Any]:
         """What is made of the values of nodes at each block of rows, in order."""
 
     def in_one(self, nodes: Sequence[Node]) -> bool:
@@ -110,8 +109,9 @@ def _seen(built: Built, graphs: list[Node], entries: Entries) -> _Seen:
     """Go through the entries, those left out whose rows have a weight of zero."""
     weight = built.descent.inputs.get(WEIGHT)
     asked = graphs + ([] if weight is None else [weight])
-    parts = entries.folded(asked, partial(_piece, weight is not None, entries.in_one(asked)))
-    whole: _Seen = in_tree(parts, _joined)
+    piece = partial(_piece, weight is not None, entries.in_one(asked))
+    fold = piece if entries.in_one(asked) else BySlices(piece, _joined)
+    whole: _Seen = in_tree(entries.folded(asked, fold), _joined)
     return whole
 
 

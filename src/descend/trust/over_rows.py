@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ from descend.graph.node import Dim, Node, mixing
 from descend.graph.source import const
 from descend.run.build import Built
 from descend.run.job import Job
-from descend.run.passes import folded, in_blocks, totals
+from descend.run.passes import BySlices, Fold, folded, in_blocks, totals
 from descend.task.rows import Rows
 from descend.trust.goodness import spread_of, weights_of
 
 __all__ = ["OverRows"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+MANY = 1 << 24  # numbers that a pass has to work out, from which on code for it pays
 
 
 class OverRows:
@@ -79,20 +80,19 @@ class OverRows:
         known, columns = self.job.apart(self.built, self.leaves)
         return totals(parted, known, columns, rows, n, self.pieces, self.rows.beyond)
 
-    def folded(
-        self, nodes: Sequence[Node], fold: Callable[[list[Array]], Any]
-    ) -> Iterable[Any]:
+    def folded(self, nodes: Sequence[Node], fold: Fold) -> Iterable[Any]:
         """What is made of the values of nodes at each block of rows, in order.
 
-        Args:
-            fold: see `run.passes.folded`.
+        Where it goes by slices and rows are many, by compiled code.
         """
-        beyond = self.rows.beyond
-        if beyond is None or beyond.workers is None or self.in_one(nodes):
-            return (fold(values) for values in self.blocks(nodes))
+        if self.in_one(nodes):
+            assert not isinstance(fold, BySlices)
+            return [fold(values) for values in self.blocks(nodes)]
         known, columns = self.job.apart(self.built, self.leaves)
-        rows = self.built.model.rows
-        return folded(nodes, known, columns, rows, self.pieces, fold, beyond)
+        many = len(nodes) * self.original.total >= MANY
+        native = many and self.built.engine == "native" and isinstance(fold, BySlices)
+        rows, beyond = self.built.model.rows, self.rows.beyond
+        return folded(nodes, known, columns, rows, self.pieces, fold, beyond, native)
 
     def pieces(self, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Array]]]:
         """Columns of the program in blocks, with the first row's number."""
