@@ -58,7 +58,8 @@ def own_import(node: ast.AST) -> bool:
 LATE = {
     "cli.clusters", "cli.leftover", "cli.many", "cli.pictures", "cli.shared", "cli.spelling",
     "cluster.many", "cluster.passes", "cluster.pool", "compile.descent",
-    "compile.function_text", "compile.legalise", "compile.many", "compile.packets", "data.queried",
+    "compile.function_text", "compile.legalise", "compile.many", "compile.packets",
+    "compile.triangle_text", "data.queried",
     "data.remedy", "data.sealed", "data.sheets", "data.sources", "data.streams.opened",
     "methods.penalties",
     "methods.updates", "models.kind", "models.model", "models.parts", "models.table",

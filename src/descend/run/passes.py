@@ -95,7 +95,7 @@ class Native:
 
     def __init__(self, function: NativeFunction, rows: Dim) -> None:
         self.function, self.rows = function, rows
-        self._bound: dict[int, tuple[list[Array], BoundFunction]] = {}
+        self._bound: dict[int, tuple[list[Array], list[Any], BoundFunction]] = {}
 
     def __call__(self, arrays: Sequence[Any], extents: Mapping[Dim, int]) -> list[Array]:
         count = extents[self.rows]
@@ -106,10 +106,11 @@ class Native:
                 np.array(a, node.dtype, order="C")
                 for a, node in zip(arrays, self.function.inputs, strict=True)
             ]
-            self._bound[count] = held, self.function.bind(held)
-        held, bound = self._bound[count]
-        for mine, given in zip(held, arrays, strict=True):
-            mine[...] = given
+            self._bound[count] = held, [*arrays], self.function.bind(held)
+        held, before, bound = self._bound[count]
+        for i, array in enumerate(arrays):
+            if array is not before[i]:  # what stays may be large
+                held[i][...] = before[i] = array
         bound.run()
         return bound.results
 
