@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import functools
 
 import duckdb
 import numpy as np
@@ -13,6 +14,7 @@ import descend
 from descend.data.groups import keys
 from descend.errors import DataError, UsageError
 from many.groups_made import FORMULA, START, read, shuffled, table, written
+from whole import covered
 
 
 def same(found: dict[str, np.ndarray], held: descend.ManyFits) -> None:
@@ -79,11 +81,15 @@ SOURCES = {
 }
 
 
-@pytest.mark.parametrize("mixed", [False, True], ids=["together", "mixed"])
-@pytest.mark.parametrize("source", SOURCES)
+@functools.cache
+def of_memory() -> descend.ManyFits:
+    """The groups of the plain table, which several tests compare with."""
+    return descend.fit_many(FORMULA, table(), by="k", start=START, sigma="s")
+
+
+@covered("source, mixed", SOURCES, [False, True])
 def test_groups_have_the_bits_of_rows_in_memory(source, mixed, small, tmp_path):
-    columns = table()
-    held = descend.fit_many(FORMULA, columns, by="k", start=START, sigma="s")
+    columns, held = table(), of_memory()
     given = SOURCES[source](shuffled(columns) if mixed else columns, tmp_path)
     fits = descend.fit_many(
         FORMULA, given, by="k", start=START, sigma="s", to=tmp_path / "out.parquet",
@@ -206,8 +212,7 @@ def test_keys_of_a_text_keep_their_digits(tmp_path):
     np.testing.assert_allclose(fits.params["n"], [2, 2, 3], atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["BIGINT", "VARCHAR", "DOUBLE"])
-@pytest.mark.parametrize("mixed", [False, True], ids=["together", "mixed"])
+@covered("kind, mixed", ["BIGINT", "VARCHAR", "DOUBLE"], [False, True])
 def test_rows_without_a_key_are_left_out_and_told(kind, mixed, small, tmp_path):
     columns = table(50)
     if mixed:
@@ -230,8 +235,7 @@ def test_a_number_that_is_none_says_no_group(tmp_path):
         assert len(descend.fit_many(FORMULA, path, by="k", start=START)) == 19
 
 
-@pytest.mark.parametrize("kind", ["BIGINT", "VARCHAR"])
-@pytest.mark.parametrize("mixed", [False, True], ids=["together", "mixed"])
+@covered("kind, mixed", ["BIGINT", "VARCHAR"], [False, True])
 def test_a_group_that_is_too_large_to_be_held(kind, mixed, small, monkeypatch, tmp_path):
     monkeypatch.setattr(keys, "MOST_NUMBERS", 1000)
     columns, rng = table(40), np.random.default_rng(5)
