@@ -32,6 +32,8 @@ from descend.trust.covariance import (
 __all__ = ["Entries", "curved_errors", "observed_errors"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+PRODUCTS = 1 << 17  # of numbers, for which OpenBLAS wakes no thread
+LEAST = 16  # rows
 
 
 class Entries(Protocol):
@@ -148,10 +150,19 @@ def _piece(weighted: bool, whole: bool, values: Sequence[Array]) -> _Seen:
         for a in (bend, slope, *rest)
     )
     j = np.stack(columns, 1)
-    found = _Seen(
-        j, g, j.T @ (b[:, None] * j), j.T @ (g[:, None] ** 2 * j), g.size, slope.size
-    )
+    found = _Seen(j, g, _weighed(j, b), _weighed(j, g**2), g.size, slope.size)
     return found if whole else _reduced(found)
+
+
+def _weighed(j: Array, weight: Array) -> Array:
+    """(p, p) the products of columns with weights, of few rows at a time: OpenBLAS wakes no thread
+    for as little, and a thread that is woken may wait for a core as long as the whole takes."""
+    n, p = j.shape
+    rows = max(LEAST, PRODUCTS // max(p * p, 1))
+    found = np.zeros((p, p))
+    for some in (slice(begin, begin + rows) for begin in range(0, n, rows)):
+        found += j[some].T @ (weight[some, None] * j[some])
+    return found
 
 
 def _why_none(job: Job, count: int) -> str:
