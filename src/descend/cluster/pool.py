@@ -173,7 +173,7 @@ class Pool:
                 continue
             if number not in futures or futures[number].key != key:
                 continue  # of a task that was handed over anew
-            found: Done | None = self._result(futures[number], LOST * 2 ** lost[key])
+            found: Done | None = self._result(futures[number], LOST * 2 ** min(lost[key], 4))
             if found is None:  # its worker has died since, with what it had come to
                 lost[key] += 1
                 self._look_after(futures, left, submit, seats)
@@ -214,8 +214,13 @@ class Pool:
         """What a task has come to, or has raised; None where it is lost and made anew."""
         try:
             return future.result(timeout=seconds)
-        except TimeoutError:
-            return None
+        except TimeoutError as error:
+            if future.status != "error":
+                return None
+            raise DataError(
+                f"a task has failed on its worker: {error}",
+                remedy="see whether the workers reach the files, and begin anew",
+            ) from None
         except KilledWorker as error:
             raise _deadly(error.allowed_failures + 1, error.last_worker.address) from None
         except CancelledError:

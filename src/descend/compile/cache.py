@@ -223,8 +223,13 @@ _lock = threading.Lock()
 def image_of(key: str, make: Callable[[], tuple[Any, bytes]]) -> tuple[Any, bytes]:
     """The description and the object code for a key, to be loaded elsewhere."""
     directory = _directory()
-    entry = None if directory is None else _read(directory / f"{key}.o", key)
-    return make() if entry is None else entry
+    path = None if directory is None else directory / f"{key}.o"
+    entry = None if path is None else _read(path, key)
+    if entry is None:
+        entry = make()
+        if path is not None:
+            _write(path, key, *entry)
+    return entry
 
 
 def cached_code(key: str, make: Callable[[], tuple[Any, bytes]]) -> tuple[Any, Loaded]:
