@@ -151,9 +151,10 @@ class Passes:
             return None  # a fit is asked for what is left when its client is closed
         if self.pool.aim is not None:
             return None  # NumPy's functions have other last digits on other processors
-        graph, image = written(nodes, [*known, *columns.values()]), b""
+        inputs = [*known, *columns.values()]
+        graph, image = written(nodes, inputs), b""
         if native:
-            graph, image = with_code(graph, nodes, [*known, *columns.values()])
+            graph, image = with_code(graph, nodes, inputs)
         package = Package(image, graph)
         key = package.key(graph.arrays)
         parts = self.ranges(key, -(-n_rows // BLOCK))

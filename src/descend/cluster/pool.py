@@ -25,7 +25,8 @@ from descend.errors import DataError, DescendError, UsageError
 __all__ = ["FIRST", "TASK", "Pool", "at_work"]
 
 LOOK = 0.1  # seconds between two looks at the clock, Ctrl-C and the bar
-LOST = 2.0  # seconds in which a result comes, unless its worker has died; twice as many each time
+LOST = 2.0  # seconds in which a result comes, unless its worker has died; then twice as many
+DOUBLED = 4  # times at most
 COUNTED = 2.0  # seconds between two looks at who is there
 PATIENCE = 60.0  # seconds for which a cluster may be without workers
 TASK = 1.0  # seconds that a task should take
@@ -173,7 +174,7 @@ class Pool:
                 continue
             if number not in futures or futures[number].key != key:
                 continue  # of a task that was handed over anew
-            found: Done | None = self._result(futures[number], LOST * 2 ** min(lost[key], 4))
+            found: Done | None = self._result(futures[number], LOST * 2 ** min(lost[key], DOUBLED))
             if found is None:  # its worker has died since, with what it had come to
                 lost[key] += 1
                 self._look_after(futures, left, submit, seats)

@@ -221,7 +221,7 @@ _lock = threading.Lock()
 
 
 def image_of(key: str, make: Callable[[], tuple[Any, bytes]]) -> tuple[Any, bytes]:
-    """The description and the object code for a key, to be loaded elsewhere."""
+    """The description and the object code for a key, from disk or made by `make` and kept there."""
     directory = _directory()
     path = None if directory is None else directory / f"{key}.o"
     entry = None if path is None else _read(path, key)
@@ -239,14 +239,8 @@ def cached_code(key: str, make: Callable[[], tuple[Any, bytes]]) -> tuple[Any, L
         if found is not None:
             _loaded.move_to_end(key)
             return found
-    directory = _directory()
-    path = None if directory is None else directory / f"{key}.o"
-    entry = None if path is None else _read(path, key)
-    if entry is None:
-        entry = make()
-        if path is not None:
-            _write(path, key, *entry)
-    result = entry[0], load_object(entry[1])
+    about, image = image_of(key, make)
+    result = about, load_object(image)
     with _lock:
         _loaded[key] = result
         while len(_loaded) > LIMIT_LOADED:

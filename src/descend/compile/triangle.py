@@ -21,6 +21,7 @@ __all__ = ["triangle"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FLOAT = np.dtype(np.float64)
+TILE = 64  # rows that are reflected at a time
 
 
 def triangle(columns: Sequence[Array]) -> Array:
@@ -38,7 +39,7 @@ def triangle(columns: Sequence[Array]) -> Array:
     slots, loaded = _code(aimed_at())
     width, rows = len(columns), len(columns[0])
     held = [np.ascontiguousarray(column, FLOAT) for column in columns]
-    found, tile = np.zeros((width, width)), aligned((width, 64), FLOAT)
+    found, tile = np.zeros((width, width)), aligned((width, TILE), FLOAT)
     where = {
         ("columns",): np.array([a.__array_interface__["data"][0] for a in held]),
         ("triangle",): found, ("tile",): tile, ("scale",): np.empty(width),
@@ -54,7 +55,7 @@ def _code(_aimed: Aim | None) -> tuple[list[Any], Loaded]:
     def make() -> tuple[Any, bytes]:
         from descend.compile.triangle_text import write_triangle
 
-        text, slots = write_triangle()
+        text, slots = write_triangle(TILE)
         return slots, emit_object(text)
 
     slots, loaded = cached_code(digest("triangle"), make)

@@ -16,9 +16,8 @@ from descend.compile.llvm import BlockWriter
 from descend.compile.module import FunctionText
 from descend.compile.writing import get, put, variable, when
 
-__all__ = ["TILE", "write_triangle"]
+__all__ = ["write_triangle"]
 
-TILE = 64  # rows
 LANES = 8
 TOGETHER = 4  # columns
 NOTHING = 1e-290  # a sum of squares so far below those of columns near one changes nothing
@@ -27,10 +26,10 @@ WHOLE, UNBOUNDED, ONE = (1 << 63) - 1, 2047, 1023
 ZERO = Value("0", "i64", 1)
 
 
-def write_triangle() -> tuple[str, list[Any]]:
-    """The text, and what stands in its table."""
+def write_triangle(rows: int) -> tuple[str, list[Any]]:
+    """The text, of tiles of so many rows, and what stands in its table."""
     function = FunctionText()
-    _Writer(function).write()
+    _Writer(function, rows).write()
     function.e.line("ret i64 0")
     return function.text(), list(function.slots)
 
@@ -38,7 +37,8 @@ def write_triangle() -> tuple[str, list[Any]]:
 class _Writer:
     """Writes the function: pointers to `columns`, R by rows, room for a tile and for scales."""
 
-    def __init__(self, f: FunctionText) -> None:
+    def __init__(self, f: FunctionText, of_tile: int) -> None:
+        self.of_tile = of_tile
         self.e, self.w = f.e, BlockWriter(f.frame(), {})
         names = "columns", "triangle", "tile", "scale"
         self.columns, self.triangle, self.tile, self.scale = (f.slot((n,)) for n in names)
@@ -47,8 +47,8 @@ class _Writer:
         )
 
     def write(self) -> None:
-        tiles = self.e.add(self.rows, TILE - 1)
-        tiles = self.e.op(f"udiv i64 {tiles.name}, {TILE}", "i64", 1)
+        tiles = self.e.add(self.rows, self.of_tile - 1)
+        tiles = self.e.op(f"udiv i64 {tiles.name}, {self.of_tile}", "i64", 1)
         self.w.loop(self.width, self.measure)
         self.w.loop(tiles, self.one_tile)
         self.w.loop(self.width, self.unscale)
@@ -66,7 +66,7 @@ class _Writer:
         return self.e.op(f"load ptr, ptr {self.e.element(self.columns, 'ptr', j)}", "i64", 1).name
 
     def in_tile(self, j: Value) -> str:
-        return self.e.element(self.tile, "double", self.e.mul(j, TILE))
+        return self.e.element(self.tile, "double", self.e.mul(j, self.of_tile))
 
     # Columns of any size are brought near one by a power of two, which costs no digit
 
@@ -115,8 +115,8 @@ class _Writer:
     # Tiles
 
     def one_tile(self, number: Value) -> None:
-        e, first = self.e, self.e.mul(number, TILE)
-        left = e.min(e.sub(self.rows, first), TILE)
+        e, first = self.e, self.e.mul(number, self.of_tile)
+        left = e.min(e.sub(self.rows, first), self.of_tile)
 
         def copied(j: Value) -> None:
             source = e.element(self.column(j), "double", first)
@@ -131,7 +131,7 @@ class _Writer:
 
             done = self.w.loop(left, some(LANES), step=LANES)
             self.w.loop(left, some(1), done)
-            rest = Value(str(TILE), "i64", 1)
+            rest = Value(str(self.of_tile), "i64", 1)
             self.w.loop(rest, lambda at: self.store(target, at, e.const(0.0, "f64", 1)), left)
 
         self.w.loop(self.width, copied)
@@ -160,7 +160,7 @@ class _Writer:
                         share = e.mul(e.fma(head, above, product), factor)
                         self.store(row, at, e.fma(e.neg(share), head, above))
                         shares.append(e.splat(e.neg(share), LANES))
-                    for lane in range(0, TILE, LANES):
+                    for lane in range(0, self.of_tile, LANES):
                         part = self.load(v, lane, lanes=LANES)
                         for column, share in zip(columns, shares, strict=True):
                             before = self.load(column, lane, lanes=LANES)
@@ -176,7 +176,7 @@ class _Writer:
     def products(self, v: str, columns: Sequence[str]) -> list[Value]:
         """The scalar products of a tile's columns with one of them."""
         e, sums = self.e, [self.e.const(0.0, "f64", LANES) for _ in columns]
-        for at in range(0, TILE, LANES):
+        for at in range(0, self.of_tile, LANES):
             part = self.load(v, at, lanes=LANES)
             others = [self.load(column, at, lanes=LANES) for column in columns]
             sums = [e.fma(part, x, s) for x, s in zip(others, sums, strict=True)]
