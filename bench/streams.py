@@ -16,6 +16,7 @@ import functools
 import itertools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,7 @@ HERE = Path(__file__).parent
 START = {"a": 1.0, "b": 1.0, "c": 0.0}
 FORMULA, LINE = "y = a*exp(-b*x) + c", "y = a + b*x + c*s"
 HELD = 32  # blocks that computing alone goes through again and again
+PASSES = 5  # of reading and of computing, of which the median counts, as of those of the fit
 PART = 10  # of the rows, the share of the shorter file
 MOST_OF_PEER = 3_000_000  # rows on which the peer is measured
 MEMORY, PASS, FLAT, SGD, FULL = 400.0, 1.25, 1.2, 3.0, 10.0
@@ -64,8 +66,8 @@ def reading(path: str, scratch: str | None = None) -> dict[str, Any]:
 
     with open_stream(path, ["x", "y", "s"], scratch=scratch, keeps=True) as stream:
         survey = _timed(stream.survey)
-        seconds = min(_timed(lambda: sum(p.rows for p in stream.blocks())) for _ in range(2))
-        return {"survey": survey, "seconds": seconds, "rows": stream.n_rows}
+        passes = [_timed(lambda: sum(p.rows for p in stream.blocks())) for _ in range(PASSES)]
+        return {"survey": survey, "seconds": statistics.median(passes), "rows": stream.n_rows}
 
 
 class Held:
@@ -91,14 +93,16 @@ def computing(path: str) -> dict[str, Any]:
     """Passes over blocks that are there."""
     from descend.train.fit import read_call
 
-    options = {"start": START, "sigma": "s", "stream": True, "epochs": 4}
+    options = {"start": START, "sigma": "s", "stream": True, "epochs": PASSES}
     descents, _ = read_call(FORMULA, path, None, options)
     run = descents.begun(descents.job.find_start(descents.built, False, 0))
     held = Held(run.bound.stream, blocks=10 * HELD)
     run.bound.n_rows = sum(len(columns[0]) for _, columns in held.blocks())
     run.bound.stream = held
-    seconds = [_timed(lambda: descents.built.runner.run(run.bound, run.control, 1)) for _ in "123"]
-    return {"seconds": min(seconds), "rows": run.bound.n_rows}
+    passes = [
+        _timed(lambda: descents.built.runner.run(run.bound, run.control, 1)) for _ in range(PASSES)
+    ]
+    return {"seconds": statistics.median(passes), "rows": run.bound.n_rows}
 
 
 def fitting(path: str, scratch: str | None = None) -> dict[str, Any]:
@@ -106,15 +110,19 @@ def fitting(path: str, scratch: str | None = None) -> dict[str, Any]:
     import descend
 
     found: list[Any] = []
+    ends: list[float] = []
 
     def go() -> None:
-        fit = descend.fit(FORMULA, path, sigma="s", start=START, stream=True, scratch=scratch)
+        fit = descend.fit(
+            FORMULA, path, sigma="s", start=START, stream=True, scratch=scratch,
+            callback=lambda _: ends.append(time.perf_counter()),
+        )  # fmt: skip
         found.extend([fit, dict(fit.stderr)])
 
     whole = _timed(go)
     fit, errors = found
     return {
-        "whole": whole, "seconds": fit.seconds / fit.n_evaluations, "passes": fit.n_evaluations,
+        "whole": whole, "seconds": statistics.median(np.diff(ends)), "passes": fit.n_evaluations,
         "rows": fit.n_rows, "params": fit.params, "stderr": errors, "status": fit.status,
     }  # fmt: skip
 

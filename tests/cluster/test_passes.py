@@ -210,6 +210,21 @@ def test_a_task_that_ends_its_workers_ends_in_words(
         client.wait_for_workers(2)
 
 
+def test_a_time_out_of_a_tasks_own_is_told(file: str, client: Client) -> None:
+    def silent() -> None:
+        from descend.cluster import tasks
+
+        def again(_: Any) -> Any:
+            raise TimeoutError("the disk does not answer")
+
+        tasks._again = again
+
+    client.run(silent)
+    told = r"a task has failed on its worker: the disk does not answer\n  do: see whether"
+    with pytest.raises(DataError, match=told):
+        fitted(file, on=client)
+
+
 def test_a_cluster_without_workers_ends_in_words(
     file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,17 @@ def test_the_second_process_finds_the_object(fresh: Path, compiled: list[str]) -
     assert [p.suffix for p in fresh.iterdir()] == [".o"]
 
 
+def test_what_is_compiled_to_be_loaded_elsewhere_is_kept_as_well(
+    fresh: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = cube()
+    first, again = (function.image_of_graph([y], [x]) for _ in "12")
+    assert first == again and len(compiled) == 1
+    assert value_of_cube() == 27.0 and len(compiled) == 1
+    monkeypatch.setenv("DESCEND_CACHE", "off")
+    assert function.image_of_graph([y], [x]) == first and len(compiled) == 2
+
+
 def test_names_of_inputs_do_not_matter(fresh: Path, compiled: list[str]) -> None:
     for name in ("x", "price"):
         x, y = cube(name)

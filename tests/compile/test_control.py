@@ -141,6 +141,17 @@ def test_sums_of_blocks_mean_the_program(model: str, rows: int) -> None:
     check_near(outcome(bound, control), d, 2)
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_matrices_of_rows_in_blocks() -> None:
+    def larger(x, a, b):
+        m = np.stack([np.stack([a + x, b * x], -1), np.stack([b * x, a - x], -1)], -2)
+        return np.linalg.eigvalsh(m)[:, 1]
+
+    x = np.linspace(0, 1, 3 * SMALL + 2)
+    fit = descend.fit(larger, x, 2 + np.hypot(x, 0.5 * x), start={"a": 1.0, "b": 0.4})
+    assert fit.engine == "native" and fit.params == pytest.approx({"a": 2.0, "b": 0.5}, rel=1e-9)
+
+
 @pytest.mark.fuzz
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("model", MODELS)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from descend.compile.function import compile_graph
+from descend.compile.legalise import legalise
 from descend.differentiate.reverse import reverse
+from descend.graph.blocks import split
 from descend.graph.determinant import DET, SLOGDET
 from descend.graph.elementwise import add, mul
 from descend.graph.evaluate import evaluate
@@ -81,6 +83,16 @@ def test_values_and_gradients(n: int, kind: tuple) -> None:
     for part in sums[1:]:
         total = add(total, part)
     compared([*squares, *reverse([total], [const(1.0, dtype)], inputs)], inputs, values)
+
+
+@pytest.mark.parametrize("n", [2, 6])
+@pytest.mark.parametrize("name", BUILDS)
+def test_rows_keep_to_themselves_in_native_primitives_as_before(name: str, n: int) -> None:
+    """Else a step on many rows would go through them in blocks, and its code could not."""
+    made = BUILDS[name](*[input_node("x", (R, n, m)) for m in (n, max(1, n // 3))])
+    total = reduce_sum(mul(made, made), tuple(range(made.ndim)))
+    assert split([total], R) is not None
+    assert split(legalise([total]), R) is not None
 
 
 def test_more_rows_than_are_solved_one_by_one() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from descend.compile.native import Aim, aimed, architecture
 from descend.compile.triangle import triangle
+from descend.errors import InternalError
 
 
 def matrix(rows: int, width: int, seed: int = 0) -> Any:
@@ -89,3 +90,8 @@ def test_the_bits_are_those_of_other_processors() -> None:
     for features in ("+avx,+avx2,+fma,-avx512f", "-avx,-avx2,-fma,-avx512f"):
         with aimed(Aim("x86-64", features)):
             np.testing.assert_array_equal(triangle(columns), own)
+
+
+def test_columns_of_unequal_lengths_are_refused() -> None:
+    with pytest.raises(InternalError, match=r"columns of unequal lengths: \[3, 2\]"):
+        triangle([np.ones(3), np.ones(2)])

@@ -7,7 +7,7 @@ import numpy as np
 
 FORMULA = "y = a*exp(-b*x) + c"
 START = {"a": 1.0, "b": 1.0, "c": 0.0}
-GROUPS = 300
+GROUPS = 120
 
 
 def table(groups: int = GROUPS, seed: int = 0) -> dict[str, np.ndarray]:

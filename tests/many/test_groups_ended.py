@@ -20,6 +20,7 @@ from descend.errors import DataError, UsageError
 from many.groups_made import FORMULA, START, read, shuffled, table, written
 
 WORDS = ["--start", "a=1,b=1,c=0", "--by", "k", "--stream", "--save", "out.parquet"]
+FITS = 200
 SCRIPT = """
 import sys
 from descend.cli.app import main
@@ -33,7 +34,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture(params=["together", "mixed"])
 def place(request, tmp_path, monkeypatch):
-    columns = table(400)
+    columns = table(FITS)
     columns = columns if request.param == "together" else shuffled(columns)
     written(columns, tmp_path / "rows.parquet")
     monkeypatch.chdir(tmp_path)
@@ -85,7 +86,7 @@ def test_killed_at_any_moment_nothing_is_lost(place):
     out, errors = process.communicate()
     assert process.returncode == 0, errors
     told = json.loads(out)
-    assert told["n_fits"] == 400 and not Path("out.parquet.parts").exists()
+    assert told["n_fits"] == FITS and not Path("out.parquet.parts").exists()
     assert told["n_before"] > 0 or kills < 2
     assert Path("out.parquet").read_bytes() == Path("whole.parquet").read_bytes()
     assert told["counts"] == dict(descend.fit_many(FORMULA, "rows.parquet", by="k", start=START)
@@ -199,7 +200,7 @@ def test_restart_begins_anew(place, monkeypatch):
     ended(monkeypatch)
     fits = descend.fit_many(FORMULA, "rows.parquet", by="k", start=START, loss="huber(1)",
                             to="out.parquet", restart=True)  # fmt: skip
-    assert fits.n_before == 0 and len(fits) == 400
+    assert fits.n_before == 0 and len(fits) == FITS
 
 
 def test_two_at_work_on_one_file_are_one_too_many(place):
@@ -209,7 +210,7 @@ def test_two_at_work_on_one_file_are_one_too_many(place):
             alone(to="out.parquet")
     finally:
         parts_of_other.leave()
-    assert len(alone(to="out.parquet")) == 400
+    assert len(alone(to="out.parquet")) == FITS
 
 
 def test_what_is_no_list_of_parts(place):
@@ -218,7 +219,7 @@ def test_what_is_no_list_of_parts(place):
     (folder / "list.json").write_text("{}")
     with pytest.raises(UsageError, match="is no list of parts that this version has written"):
         alone(to="out.parquet")
-    assert len(alone(to="out.parquet", restart=True)) == 400
+    assert len(alone(to="out.parquet", restart=True)) == FITS
 
 
 def test_a_disk_that_fills_loses_nothing(place, monkeypatch):
@@ -239,7 +240,7 @@ def test_a_disk_that_fills_loses_nothing(place, monkeypatch):
     assert "it goes on from there" in told.value.remedy
     assert Path("out.parquet").read_bytes() == b"as it was"
     fits = alone(to="out.parquet")
-    assert 0 < fits.n_before < 400 and len(fits) == 400
+    assert 0 < fits.n_before < FITS and len(fits) == FITS
 
 
 def test_a_disk_that_is_full_at_the_end(place, monkeypatch):
@@ -255,7 +256,7 @@ def test_a_disk_that_is_full_at_the_end(place, monkeypatch):
         with pytest.raises(UsageError, match="could not be written: No space left on device"):
             alone(to="out.parquet")
     assert not Path("out.parquet").exists()
-    assert alone(to="out.parquet").n_before == 400
+    assert alone(to="out.parquet").n_before == FITS
 
 
 def test_a_file_that_vanishes_is_named(place, request, monkeypatch):
@@ -273,7 +274,7 @@ def test_a_file_that_vanishes_is_named(place, request, monkeypatch):
     with monkeypatch.context() as own:
         own.setattr(Parts, "add", vanish)
         if "mixed" in request.node.name:
-            assert len(alone(to="out.parquet")) == 400
+            assert len(alone(to="out.parquet")) == FITS
             return
         with pytest.raises(DataError, match=r'rows\.parquet" is no longer there, and was'):
             alone(to="out.parquet")

@@ -1,5 +1,7 @@
 """The passes in order, programs that are as small as can be, graphs that obey the grammar."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,23 @@ def test_plain_descent_carries_its_parameters_and_nothing_else():
     per_row = [n.op.name for n in postorder([slot.step for slot in made.program.slots]) if n.shape]
     arithmetic = sorted(name for name in per_row if name not in ("input", "broadcast"))
     assert arithmetic == ["add", "add", "mul", "mul", "mul", "mul", "mul", "sub"]
+
+
+def test_sigmas_that_were_checked_cost_one_division_and_no_guard():
+    def decay(x, a, b, c):
+        return a * np.exp(-b * x) + c
+
+    def by_rows(**weights):
+        options = Options("fit", start={"a": 1, "b": 1, "c": 0}, engine="interpreted", **weights)
+        made = Reading(decay, X, Y, options).job.build()[0].descent
+        order = postorder([slot.step for slot in made.program.slots])
+        return Counter(n.op.name for n in order if made.program.rows in n.shape)
+
+    plain, scaled = by_rows(), by_rows(sigma=np.full(20, 0.5))
+    assert (plain["div"], scaled["div"]) == (0, 1)
+    assert [scaled[name] for name in ("mul0", "mul_sat", "select")] == [
+        plain[name] for name in ("mul0", "mul_sat", "select")
+    ]
 
 
 def test_unused_columns_are_not_bound():

@@ -40,7 +40,7 @@ from descend.graph.matrices import (
     scale_rows,
     spread,
 )
-from descend.graph.node import Node, Primitive, Typed, sizes
+from descend.graph.node import Node, Primitive, Typed, apart, sizes
 from descend.graph.selection import reduce_max
 from descend.graph.source import iota
 
@@ -57,7 +57,8 @@ def _native(name: str, infer: Callable[..., Typed]) -> Primitive:
     def unused(*_args: Any, **_attrs: Any) -> Any:
         raise InternalError(f"{name} is native only")
 
-    return Primitive(name, "opaque", "lapack", False, infer, unused, unused, unused, unused)
+    rules = (infer, unused, unused, unused, unused)
+    return Primitive(name, "opaque", "lapack", False, *rules, mixes=apart)
 
 
 def _like(which: int) -> Callable[..., Typed]:

@@ -16,6 +16,7 @@ from descend.compile.cache import cached_code, digest
 from descend.compile.function import pointer_table
 from descend.compile.native import Aim, Loaded, aimed_at, emit_object
 from descend.compile.places import aligned
+from descend.errors import InternalError
 
 __all__ = ["triangle"]
 
@@ -36,8 +37,10 @@ def triangle(columns: Sequence[Array]) -> Array:
     >>> r.shape, bool(np.isclose(r[:, 0] @ r[:, 1], x.sum())), float(r[1, 0])
     ((2, 2), True, 0.0)
     """
-    slots, loaded = _code(aimed_at())
     width, rows = len(columns), len(columns[0])
+    if any(len(column) != rows for column in columns):
+        raise InternalError(f"columns of unequal lengths: {[len(c) for c in columns]}")
+    slots, loaded = _code(aimed_at())
     held = [np.ascontiguousarray(column, FLOAT) for column in columns]
     found, tile = np.zeros((width, width)), aligned((width, TILE), FLOAT)
     where = {

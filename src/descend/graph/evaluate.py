@@ -186,13 +186,15 @@ class OverBlocks:
 
     Args:
         rows: the extent that is the number of rows.
-        evaluate: what does it, called as `Prepared` is; None is for the interpreter.
+        evaluate: what does it, called as `Prepared` is, into arrays that it overwrites at the next
+            call; None is for the interpreter.
     """
 
     def __init__(
         self, outputs: Sequence[Node], inputs: Iterable[Node], rows: Any, evaluate: Any = None
     ) -> None:
         self.prepared, self.rows = evaluate or Prepared(outputs, inputs), rows
+        self._lent = evaluate is not None
         self._tails = [n.shape[1:] if n.shape[:1] == (rows,) else None for n in outputs]
         made = [n for n in postorder(outputs) if not n.args and n.op not in (INPUT, CONST)]
         others = [t for t in self._tails if t] + [n.shape for n in made]
@@ -209,11 +211,11 @@ class OverBlocks:
         whole: list[Array] = []
         for number, found in enumerate(self.slices(known, block)):
             if not self._cuts(count):
-                return found
+                return [value.copy() for value in found] if self._lent else found
             begin = number * SLICE
             if not whole:
                 whole = [
-                    v if tail is None else np.empty((count, *tail), v.dtype)
+                    np.array(v) if tail is None else np.empty((count, *tail), v.dtype)
                     for v, tail in zip(found, self._tails, strict=True)
                 ]
             for out, value, tail in zip(whole, found, self._tails, strict=True):

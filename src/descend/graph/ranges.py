@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from descend.graph.node import Node
-from descend.graph.source import CONST, value_of
+from descend.graph.source import CONST, INPUT, value_of
 
 __all__ = ["away_from_zero", "constant", "not_negative", "positive"]
 
@@ -38,6 +38,8 @@ def not_negative(node: Node, depth: int = DEPTH) -> bool:
         return True
     if node.op is CONST:
         return _number(node) >= 0 if not node.shape else bool((value_of(node) >= 0).all())
+    if node.op is INPUT:
+        return "positive" in node.attrs
     if not depth:
         return False
     args = node.args
@@ -69,6 +71,8 @@ def away_from_zero(node: Node, depth: int = DEPTH) -> bool:
             return _number(node) > 1e-100
         value = value_of(node)
         return value.dtype.kind in "fiu" and bool((value > 1e-100).all())
+    if node.op is INPUT:
+        return "positive" in node.attrs
     if not depth:
         return False
     args, below = node.args, depth - 1

@@ -107,10 +107,17 @@ def row_count(dim: int | Dim, dtype: Any = np.float64) -> Node:
     return ROW_COUNT.apply(dim=dim, dtype=np.dtype(dtype).str)
 
 
-def input_node(name: str, shape: Shape = (), dtype: Any = np.float64) -> Node:
-    """A fresh placeholder, different from every other one."""
+def input_node(
+    name: str, shape: Shape = (), dtype: Any = np.float64, positive: bool = False
+) -> Node:
+    """A fresh placeholder, different from every other one.
+
+    Args:
+        positive: whether all values are known to be above 0, for they have been checked.
+    """
+    known = {"positive": True} if positive else {}
     return INPUT.apply(
-        name=name, shape=tuple(shape), dtype=np.dtype(dtype).str, token=next(_tokens)
+        name=name, shape=tuple(shape), dtype=np.dtype(dtype).str, token=next(_tokens), **known
     )
 
 

@@ -92,7 +92,10 @@ def _scaled(values: Node, columns: Mapping[str, Node]) -> Node:
     sigma, matrix = columns.get(SIGMA), columns.get(WHITENING)
     if matrix is not None:
         return contract(cast(matrix, values.dtype), values, (0, 1), (1,), (0,))
-    return values if sigma is None else call("div", values, _each(sigma, values))
+    if sigma is None:
+        return values
+    inverse = call("div", 1.0, cast(sigma, values.dtype))  # the derivatives' as well
+    return call("mul", values, _each(inverse, values))
 
 
 def _each(column: Node, like: Node) -> Node:

@@ -38,7 +38,16 @@ from descend.program.recipe import Descent, Pass, Recipe
 from descend.program.updates import averaged, gathered, hold, rated
 from descend.simplify.apart import set_apart
 from descend.simplify.driver import simplify
-from descend.task.columns import ROW, SCHEDULE, SEED, UPDATES, WHITENING, running_slot
+from descend.task.columns import (
+    ROW,
+    SCHEDULE,
+    SEED,
+    SIGMA,
+    UPDATES,
+    WEIGHT,
+    WHITENING,
+    running_slot,
+)
 from descend.trace.model import Model
 from descend.trace.tensor import as_node, wrap
 
@@ -76,9 +85,10 @@ class DescentBuilder(Building):
         if recipe.target is not None:
             tail, dtype = recipe.target.shape, recipe.target.dtype
             self.data["target"] = input_node("target", (self.rows, *tail), dtype)
-        for name, wanted in (("sample_weight", recipe.weighted), ("sigma", recipe.scaled)):
+        for name, wanted in ((WEIGHT, recipe.weighted), (SIGMA, recipe.scaled)):
             if wanted:
-                self.data[name] = input_node(name, (self.rows,), FLOAT)
+                positive = name == SIGMA  # a weight may be 0
+                self.data[name] = input_node(name, (self.rows,), FLOAT, positive)
         if recipe.whitened:
             self.data[WHITENING] = input_node(WHITENING, (self.rows, self.rows), FLOAT)
         self.objective, self.residual = self.loss_of(self.model, self.data)
