@@ -5,6 +5,7 @@ import gzip
 import itertools
 import os
 import weakref
+from types import SimpleNamespace
 
 import duckdb
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.streamed import BLOCK, joined, numbers, read_back, reading, same, write
+from descend.data import allocator
 from descend.data.asked import asked
 from descend.data.read import open_table
 from descend.data.streams import opened
@@ -409,3 +411,21 @@ def test_what_cannot_be_read_is_told():
         open_stream({"x": [1.0], "y": [1.0, 2.0]}, ["x", "y"])
     with pytest.raises(UsageError, match='"/no/such", where scratch files go, is no folder'):
         open_stream({"x": [1.0]}, ["x"], scratch="/no/such")
+
+
+def test_memory_of_blocks_is_kept_until_the_last_stream_is_closed(monkeypatch):
+    gc.collect()  # streams that other tests have left open
+    monkeypatch.setattr(allocator, "_at_work", 0)
+    calls = []
+    library = SimpleNamespace(
+        mallopt=lambda *what: calls.append(what), malloc_trim=lambda _: calls.append("trim")
+    )
+    monkeypatch.setattr(allocator, "_library", lambda told: None if told else library)
+    columns = {"x": np.arange(10.0)}
+    with open_stream(columns, ["x"], block=4) as one:
+        assert calls == []
+        with open_stream(columns, ["x"], block=4) as other:
+            for _ in range(2):
+                assert [p.rows for p in one.blocks()] == [p.rows for p in other.blocks()]
+        assert calls == [(allocator.TRIM, allocator.LEARNT), (allocator.MAP, allocator.MAPPED)]
+    assert calls[2:] == ["trim"]

@@ -22,11 +22,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from descend.cluster.allocator import memory_kept
 from descend.cluster.graphs import prepared
 from descend.compile.many_pieces import Some, run_some
 from descend.compile.native import Loaded, host, load_object
 from descend.compile.pieces import PassMemory, PassOrder
+from descend.data.allocator import memory_kept
 from descend.data.read import open_table
 from descend.data.streams.opened import open_stream
 from descend.data.streams.stream import Stream, mark
@@ -232,7 +232,7 @@ def _again(work: Callable[[], T]) -> Done:
     begin = time.perf_counter()
     while True:
         try:
-            with memory_kept():
+            with memory_kept(told=True):
                 found = work()
             return Done(time.perf_counter() - begin, found)
         except Absent:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from descend.data.allocator import memory_kept
 from descend.data.room import in_bytes
 from descend.data.streams.ahead import Ahead, Filled, GetFree, Produce, cut
 from descend.data.streams.apart import Apart
@@ -379,6 +380,7 @@ class Stream:
     def _ahead(self, produce: Produce, width: int) -> Iterator[Filled]:
         held = self._held
         held.check_open()
+        held.keep_memory()
         ahead = Ahead(produce, (width, self._block), self._source.cancel)
         held.running.add(ahead)
         try:
@@ -412,6 +414,7 @@ class _Held:
 
     def __init__(self, source: Source) -> None:
         self.source, self.closed = source, False
+        self._memory, self._keeps = ExitStack(), False
         self.scratch: Scratch | None = None
         self.running: set[Ahead] = set()
 
@@ -419,13 +422,20 @@ class _Held:
         if self.closed:
             raise UsageError("the stream is closed", remedy="open it anew")
 
+    def keep_memory(self) -> None:
+        """Keep what blocks lie in for those that come, until the end."""
+        if not self._keeps:
+            self._keeps = True
+            self._memory.enter_context(memory_kept())
+
     def close(self) -> None:
         self.closed = True
-        for ahead in [*self.running]:
-            ahead.stop()
-        self.source.close()
-        if self.scratch is not None:
-            self.scratch.close()
+        with self._memory:
+            for ahead in [*self.running]:
+                ahead.stop()
+            self.source.close()
+            if self.scratch is not None:
+                self.scratch.close()
 
 
 def mark(columns: Sequence[Array]) -> bytes:
