@@ -107,6 +107,7 @@ class ProgramMemory:
         self._tables: list[Array] = []
         self._data = [(i, key[1]) for i, key in enumerate(code.text.slots) if key[0] == "data"]
         self._parts = {key[1]: i for i, key in enumerate(code.text.slots) if key[0] == "part"}
+        self._places: dict[int, tuple[Array, Array, Array]] = {}
         self._tree = Tree(max)  # of the places of what is held; made anew for each pass
         self._counted = [i for i, key in enumerate(code.text.slots) if key == (TEAM[1],)]
         self._own: list[dict[Any, Any]] = []
@@ -178,9 +179,18 @@ class ProgramMemory:
         """Have the sums of block b written to the place b + shift."""
         if not self._tables:
             self._tables.append(self._table())
-        for part, _ in self._sums(number):
-            held = self.where["part", part]
-            self._tables[0][self._parts[part]] = held.ctypes.data + shift * held.strides[0]
+        at, first, stride = self._held(number)
+        self._tables[0][at] = first + shift * stride
+
+    def _held(self, number: int) -> tuple[Array, Array, Array]:
+        """Of each sum of a pass: its place in a table, where the first is held, how far the next."""
+        found = self._places.get(number)
+        if found is None:
+            held = [(self._parts[part], self.where["part", part]) for part, _ in self._sums(number)]
+            rows = [(at, a.ctypes.data, a.strides[0]) for at, a in held]
+            at, first, stride = np.array(rows, np.int64).reshape(-1, 3).T
+            found = self._places[number] = at, first, stride
+        return found
 
     def call(self, threads: int) -> None:
         """Run the function on so many threads; a thread that cannot be had is done without."""
