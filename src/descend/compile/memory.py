@@ -183,7 +183,7 @@ class ProgramMemory:
         self._tables[0][at] = first + shift * stride
 
     def _held(self, number: int) -> tuple[Array, Array, Array]:
-        """Of each sum of a pass: its place in a table, where the first is held, how far the next."""
+        """Of each sum of a pass: its place in a table, where the first lies, how far on others."""
         found = self._places.get(number)
         if found is None:
             held = [(self._parts[part], self.where["part", part]) for part, _ in self._sums(number)]
