@@ -43,6 +43,10 @@ def place(request, tmp_path, monkeypatch):
     return tmp_path
 
 
+IN_ORDER = pytest.mark.parametrize("place", ["together"], indirect=True)
+"""What is refused is so before any row is read, and what is written is written alike."""
+
+
 def begun(*more: str) -> subprocess.Popen:
     words = ["fit", "rows.parquet", FORMULA, *WORDS, *more]
     return subprocess.Popen(
@@ -136,6 +140,7 @@ OTHER = {
 }
 
 
+@IN_ORDER
 @pytest.mark.parametrize("case", OTHER)
 def test_another_call_does_not_go_on(case, place, monkeypatch):
     ended(monkeypatch)
@@ -147,6 +152,7 @@ def test_another_call_does_not_go_on(case, place, monkeypatch):
     assert alone(to="out.parquet").n_before > 0
 
 
+@IN_ORDER
 def test_a_function_that_captures_something_else_does_not_go_on(place, monkeypatch):
     def model(scale):
         return lambda x, a, b: a * np.exp(-b * x) * scale
@@ -166,6 +172,7 @@ def test_a_function_that_captures_something_else_does_not_go_on(place, monkeypat
         descend.fit_many(model(np.array(3.0)), "rows.parquet", "y", **options)
 
 
+@IN_ORDER
 def test_a_source_that_is_another_one_does_not_go_on(place, monkeypatch):
     ended(monkeypatch)
     written(table(20), place / "rows.parquet")
@@ -196,6 +203,7 @@ def test_rows_without_a_file_are_known_by_what_they_are(place, monkeypatch):
     assert descend.fit_many(FORMULA, rows(1.0), **options).n_before > 0
 
 
+@IN_ORDER
 def test_restart_begins_anew(place, monkeypatch):
     ended(monkeypatch)
     fits = descend.fit_many(FORMULA, "rows.parquet", by="k", start=START, loss="huber(1)",
@@ -203,6 +211,7 @@ def test_restart_begins_anew(place, monkeypatch):
     assert fits.n_before == 0 and len(fits) == FITS
 
 
+@IN_ORDER
 def test_two_at_work_on_one_file_are_one_too_many(place):
     parts_of_other = Parts(place / "out.parquet", False)
     try:
@@ -213,6 +222,7 @@ def test_two_at_work_on_one_file_are_one_too_many(place):
     assert len(alone(to="out.parquet")) == FITS
 
 
+@IN_ORDER
 def test_what_is_no_list_of_parts(place):
     folder = place / "out.parquet.parts"
     folder.mkdir()
@@ -243,6 +253,7 @@ def test_a_disk_that_fills_loses_nothing(place, monkeypatch):
     assert 0 < fits.n_before < FITS and len(fits) == FITS
 
 
+@IN_ORDER
 def test_a_disk_that_is_full_at_the_end(place, monkeypatch):
     import duckdb
 
