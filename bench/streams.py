@@ -83,6 +83,9 @@ class Held:
                 break
         self.blocks_wanted = blocks
 
+    def parts(self, most: int) -> None:
+        """One thread alone."""
+
     def blocks(self) -> Iterator[tuple[int, Any]]:
         rows = len(self.kept[0][0])
         for number in range(self.blocks_wanted):

@@ -259,8 +259,9 @@ def test_a_text_that_is_written_otherwise_further_on_is_given_once(tmp_path):
     first=st.integers(0, 3),
     bad=st.sets(st.integers(0, 60)),
     drop=st.booleans(),
+    lent=st.booleans(),
 )
-def test_batches_of_any_lengths_are_cut(lengths, block, first, bad, drop):
+def test_batches_of_any_lengths_are_cut(lengths, block, first, bad, drop, lent):
     rows = sum(lengths)
     u, v = np.arange(rows, dtype=float), np.arange(rows) * -1.0
     u[[i for i in bad if i < rows and i % 2]] = np.nan
@@ -271,10 +272,10 @@ def test_batches_of_any_lengths_are_cut(lengths, block, first, bad, drop):
     wanted = np.array([u[kept], v[kept]])[:, first * block :]
     place, dropped = first * block, 0
     got = [np.empty((2, 0))]
-    for piece in cut(batches, lambda: np.empty((2, block)), block, drop, first):
+    for piece in cut(batches, lambda: np.empty((2, block)), block, drop, first, lent=lent):
         assert piece.first == place and 0 < piece.rows <= block
         place, dropped = place + block, piece.dropped
-        got.append(piece.buffer[:, : piece.rows].copy())
+        got.append(np.array([column[: piece.rows] for column in piece.buffer]))
     np.testing.assert_array_equal(np.concatenate(got, axis=1), wanted)
     assert all(piece.shape[1] == block for piece in got[1:-1])
     assert not dropped or dropped <= rows - kept.sum()
@@ -429,3 +430,29 @@ def test_memory_of_blocks_is_kept_until_the_last_stream_is_closed(monkeypatch):
                 assert [p.rows for p in one.blocks()] == [p.rows for p in other.blocks()]
         assert calls == [(allocator.TRIM, allocator.LEARNT), (allocator.MAP, allocator.MAPPED)]
     assert calls[2:] == ["trim"]
+
+
+def test_a_share_is_read_by_whoever_asks_and_lies_where_it_was_read(tmp_path):
+    """Blocks that lie in one batch are not copied."""
+    n = 5 * BLOCK + 99
+    column = np.arange(n) * 0.5
+    with duckdb.connect() as link:
+        link.register("t", {"y": column})
+        link.execute(f"COPY (SELECT * FROM t) TO '{tmp_path}/t.parquet'")
+    with open_stream(tmp_path / "t.parquet", ["y"]) as stream:
+        stream.survey()
+        for blocks in [(0, 2), (1, 4), (3, 6)]:
+            rows, lent = [], 0
+            for piece in stream.share(blocks):
+                assert not reading()
+                (values,) = piece.columns
+                lent += values.base.base is not None
+                rows.append(values.copy())
+            assert lent
+            first, end = blocks
+            wanted = column[first * BLOCK : end * BLOCK]
+            np.testing.assert_array_equal(np.concatenate(rows), wanted)
+        marks = stream.marks
+        marks[4] = b""
+        with pytest.raises(DataError, match=f"among the rows {4 * BLOCK} to {5 * BLOCK - 1}"):
+            [*stream.share((3, 6))]

@@ -20,10 +20,11 @@ import numpy as np
 
 from descend.compile.entry import CONTROL, WHOLE, DescentText, swaps_rows
 from descend.compile.function import pointer_table
+from descend.compile.held_sums import HeldSums
 from descend.compile.native import Loaded
 from descend.compile.places import PATIENCE, TEAM, aligned, named_words
 from descend.compile.shared import called, linked, shared_function
-from descend.graph.blocks import BLOCK, JOINED, Tree
+from descend.graph.blocks import BLOCK
 from descend.graph.evaluate import bind_extents, concrete
 from descend.graph.node import Array, Dim
 from descend.graph.program import RUNNING, Bindings, Control, Program, _mix
@@ -91,6 +92,7 @@ class ProgramMemory:
     Attributes:
         where: every buffer by name.
         room: how many epochs' records fit.
+        teams: what threads need for the sums of a stage: see `compile.team`.
     """
 
     def __init__(
@@ -107,8 +109,8 @@ class ProgramMemory:
         self._tables: list[Array] = []
         self._data = [(i, key[1]) for i, key in enumerate(code.text.slots) if key[0] == "data"]
         self._parts = {key[1]: i for i, key in enumerate(code.text.slots) if key[0] == "part"}
-        self._places: dict[int, tuple[Array, Array, Array]] = {}
-        self._tree = Tree(max)  # of the places of what is held; made anew for each pass
+        self.teams: dict[int, Any] = {}
+        self._held: dict[int, HeldSums] = {}  # by the numbers of the passes
         self._counted = [i for i, key in enumerate(code.text.slots) if key == (TEAM[1],)]
         self._own: list[dict[Any, Any]] = []
         self._ordered: tuple[int, int] | None = None  # the (seed, epoch) of the order of rows
@@ -135,61 +137,38 @@ class ProgramMemory:
 
     def begin_pass(self, number: int) -> None:
         """Hold nothing yet of what the blocks of a pass come to."""
-        self._tree = Tree(lambda at, _next: self._join(number, at))
-        self._aim(number, 0)
+        self._have_tables(1)
+        self.sums(number).begin(self._tables[0])
 
     def sum_block(self, number: int, stage: int, block: int) -> None:
         """Have one block of the rows that are pointed to summed, in the pass of this number.
 
         Its sums are joined with those before, in the tree of all blocks.
         """
-        at = len(self._tree)
-        self._aim(number, at - block)
+        sums = self.sums(number)
+        sums.aim(self._tables[0], block)
         self.ask_for(stage, (block, block + 1))
         self.call(1)
-        self._tree.add(at)
-
-    def put_sums(self, number: int, found: Sequence[Array], blocks: int) -> None:
-        """Take what the next subtree of so many blocks has come to elsewhere."""
-        at = len(self._tree)
-        for (part, _), value in zip(self._sums(number), found, strict=True):
-            self.where["part", part][at] = value
-        self._tree.add(at, blocks)
+        sums.add()
 
     def end_pass(self, number: int) -> None:
         """Join what is held: the sums of all rows lie where those of the first block lay."""
-        self._tree.root()
-        self._aim(number, 0)
+        self.sums(number).end(self._tables[0])
 
-    def _sums(self, number: int) -> list[tuple[int, str]]:
-        """The number of each sum of a pass among those of all passes, and how two are joined."""
-        split = self.code.program.split
-        assert split is not None
-        before = sum(len(sweep.sums) for sweep in split.sweeps[:number])
-        return [(before + i, s.op) for i, s in enumerate(split.sweeps[number].sums)]
-
-    def _join(self, number: int, at: int) -> int:
-        """Join the sums that are held at a place and at the one after it; return that place."""
-        for part, op in self._sums(number):
-            held = self.where["part", part]
-            JOINED[op](held[at], held[at + 1], out=held[at : at + 1].reshape(held.shape[1:]))
-        return at
-
-    def _aim(self, number: int, shift: int) -> None:
-        """Have the sums of block b written to the place b + shift."""
-        if not self._tables:
-            self._tables.append(self._table())
-        at, first, stride = self._held(number)
-        self._tables[0][at] = first + shift * stride
-
-    def _held(self, number: int) -> tuple[Array, Array, Array]:
-        """Of each sum of a pass: its place in a table, where the first lies, how far on others."""
-        found = self._places.get(number)
+    def sums(self, number: int) -> HeldSums:
+        """What the blocks of a pass have come to so far."""
+        found = self._held.get(number)
         if found is None:
-            held = [(self._parts[part], self.where["part", part]) for part, _ in self._sums(number)]
-            rows = [(at, a.ctypes.data, a.strides[0]) for at, a in held]
-            at, first, stride = np.array(rows, np.int64).reshape(-1, 3).T
-            found = self._places[number] = at, first, stride
+            split = self.code.program.split
+            assert split is not None
+            before = sum(len(sweep.sums) for sweep in split.sweeps[:number])
+            own = split.sweeps[number].sums
+            parts = range(before, before + len(own))
+            found = self._held[number] = HeldSums(
+                [self._parts[part] for part in parts],
+                [self.where["part", part] for part in parts],
+                [s.op for s in own],
+            )
         return found
 
     def call(self, threads: int) -> None:

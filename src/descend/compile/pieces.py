@@ -14,10 +14,11 @@ import numpy as np
 
 from descend.compile.entry import CONTROL, STAGES, SUMS
 from descend.compile.function import pointer_table
+from descend.compile.held_sums import HeldSums
 from descend.compile.memory import AT, ProgramMemory
 from descend.compile.native import Loaded
 from descend.compile.places import PATIENCE, TEAM, aligned, named_words
-from descend.graph.blocks import BLOCK, combined, subtrees
+from descend.graph.blocks import BLOCK, subtrees
 from descend.graph.node import Node, postorder, sizes
 from descend.graph.source import INPUT
 
@@ -102,13 +103,13 @@ def take(
     found: Sequence[Sequence[Array]],
 ) -> None:  # fmt: skip
     """Put down what the next blocks have come to, as `PassMemory.sums` gives it."""
-    for _, length, nodes in zip(*_trees(order, blocks), found, strict=True):
-        memory.put_sums(order.stage // STAGES, nodes, length)
+    sums = memory.sums(order.stage // STAGES)
+    for (_, length), nodes in zip(_trees(order, blocks), found, strict=True):
+        sums.put(nodes, length)
 
 
-def _trees(order: PassOrder, blocks: tuple[int, int]) -> tuple[list[int], list[int]]:
-    pairs = subtrees(*blocks, -(-order.n_rows // BLOCK))
-    return [begin for begin, _ in pairs], [length for _, length in pairs]
+def _trees(order: PassOrder, blocks: tuple[int, int]) -> list[tuple[int, int]]:
+    return subtrees(*blocks, -(-order.n_rows // BLOCK))
 
 
 class PassMemory:
@@ -141,22 +142,25 @@ class PassMemory:
             values: what is known, in the order's order.
             pieces: the rows of these blocks, block by block, with the first's number.
         """
-        order, (first, end) = self.order, blocks
-        held = [np.require(v, requirements=["C", "A"]) for v in values]
-        for key, value in zip(order.wanted, held, strict=True):
+        order, trees = self.order, _trees(self.order, blocks)
+        known = [np.require(v, requirements=["C", "A"]) for v in values]
+        for key, value in zip(order.wanted, known, strict=True):
             self._point(key, value.ctypes.data)
-        made = [aligned((end - first, *s), np.dtype(d)) for _, s, d, _ in order.parts]
-        for (key, *_), part in zip(order.parts, made, strict=True):
-            self._point(key, part.ctypes.data - first * part.strides[0])
+        room = max(length for _, length in trees).bit_length()
+        made = [aligned((room, *s), np.dtype(d)) for _, s, d, _ in order.parts]
+        slots = [self._at[key] for key, *_ in order.parts]
+        held = HeldSums(slots, made, [op for *_, op in order.parts])
+        held.begin(self.table)
+        found: list[list[Array]] = []
+        ends = [begin + length for begin, length in trees]
         for row, columns in pieces:
+            held.aim(self.table, row // BLOCK)
             self._go(row, columns)
-        return [
-            [
-                combined([*part[begin - first : begin - first + length]], op)
-                for part, (*_, op) in zip(made, order.parts, strict=True)
-            ]
-            for begin, length in zip(*_trees(order, blocks), strict=True)
-        ]
+            held.add()
+            if row // BLOCK + 1 == ends[len(found)]:
+                held.end(self.table)
+                found.append([part[0].copy() for part in made])
+        return found
 
     def _go(self, row: int, columns: Sequence[Array]) -> None:
         words, end = self.control, row + len(columns[0])

@@ -16,6 +16,7 @@ from descend.compile.entry import STAGES, SUMS, DescentText, Variant
 from descend.compile.memory import Code, ProgramMemory
 from descend.compile.native import Aim, aimed_at, emit_object
 from descend.compile.shared import shared_function
+from descend.compile.team import Team
 from descend.graph.blocks import BLOCK
 from descend.graph.node import Dim
 from descend.graph.program import RUNNING, Bindings, Control, Program, Window
@@ -142,6 +143,12 @@ class NativeProgram:
 
     def _sum(self, memory: ProgramMemory, bound: Bindings, control: Control, stage: int) -> bool:
         """The sums of one pass, block by block; whether it came to its end."""
+        stream = bound.stream if control.threads > 1 else None
+        parts = None if stream is None else stream.parts(control.threads)
+        if parts is not None:
+            if stage not in memory.teams:
+                memory.teams[stage] = Team(memory, stage)
+            return bool(memory.teams[stage].sums(memory, parts, control.leaves))
         for first, columns in bound.blocks():
             end = first + len(columns[0])
             memory.point(columns, first)

@@ -60,6 +60,7 @@ class QueriedTable(TableFile):
         self.sql = sql
         # Columns at all of whose rows was looked, and how their numbers are written, if all are.
         self._relaxed: dict[str, Numerals | None] = {}
+        self._counted: dict[int, int] = {}  # the rows of Parquet files, by their numbers
         self._exact = ""  # the column whose whole numbers are asked for as they are
         self._describe()
 
@@ -258,11 +259,13 @@ class QueriedTable(TableFile):
         if complaints := [each for each in found if each is not None]:
             self._refuse(complaints, names)
 
-    def batches(self, names: Sequence[str], first: int = 0) -> Iterator[Sequence[Array]]:
+    def batches(
+        self, names: Sequence[str], first: int = 0, alone: bool = False
+    ) -> Iterator[Sequence[Array]]:
         own = self._own(names)
         view = _viewed(self._readers_from(first)) if first else self._view
         try:
-            yield from self._link.batches(view, self._query(own))
+            yield from self._link.batches(view, self._query(own), alone)
         except FAILURES as error:
             if not self._wider(error) and not self._relax(self._promised(own)):
                 raise self._unlike() from None
@@ -298,9 +301,10 @@ class QueriedTable(TableFile):
             reader = self._reader(index, part)
             numbered = f"{reader.removesuffix(')')}, {NUMBER}=true)"
             yield f"{numbered} WHERE {NUMBER} >= {first}"
-            if first > 0:
-                ((rows,),) = self._run(f"SELECT count(*) FROM ({reader})")
-                first -= rows
+            if first > 0 and index + 1 < len(self._parts):
+                if index not in self._counted:
+                    ((self._counted[index],),) = self._run(f"SELECT count(*) FROM ({reader})")
+                first -= self._counted[index]
 
     def rows_about(self) -> float | None:
         if self.lasting:

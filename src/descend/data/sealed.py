@@ -66,43 +66,52 @@ class Sealed:
         scratch: str | None = None,
         in_blocks: bool = False,
     ) -> None:
-        self.path, self._arrays = path, arrays
+        self.path, self._files, self._arrays = path, files, arrays
         self._lock = threading.Lock()
         self._cursors: dict[int, Any] = {}  # by the threads that wait for them
         self._place = tempfile.gettempdir() if scratch is None else scratch
+        self._in_blocks = in_blocks
+        allowed = memory_allowed()
+        self.most = np.inf if allowed is None else SHARE * allowed
+        self._link = self._connect(threads)
+        self._lone: Any = None  # a connection whose queries have no thread but their caller's
+
+    def _connect(self, threads: int) -> Any:
         # Nobody can have made a directory of this name before.
         spill = f"descend-{os.getpid()}-{os.urandom(8).hex()}"
-        self._link = duckdb.connect(
+        link = duckdb.connect(
             config={
                 "autoinstall_known_extensions": False, "autoload_known_extensions": False,
                 "python_enable_replacements": False, "threads": threads,
                 "temp_directory": os.path.join(self._place, spill),
             }
         )  # fmt: skip
-        allowed = memory_allowed()
-        self.most = np.inf if allowed is None else SHARE * allowed
-        if allowed is not None:  # what does not fit is written to a file for the time being
-            self._set("memory_limit", f"'{self.most / 1e6:.0f}MB'")
-        self._set("enable_progress_bar", "false")  # it would print to standard output
-        self._set("preserve_insertion_order", "true")
-        if in_blocks:
+
+        def put(name: str, value: str) -> None:
+            link.execute(f"SET {name} = {value}").fetchall()
+
+        if np.isfinite(self.most):  # what does not fit is written to a file for the time being
+            put("memory_limit", f"'{self.most / 1e6:.0f}MB'")
+        put("enable_progress_bar", "false")  # it would print to standard output
+        put("preserve_insertion_order", "true")
+        if self._in_blocks:
             with suppress(duckdb.Error):  # it would hold row groups of each thread as a whole
-                self._set("GLOBAL disable_parquet_prefetching", "true")
+                put("GLOBAL disable_parquet_prefetching", "true")
+            with suppress(duckdb.Error):  # each pass would read what stands at a file's end anew
+                put("GLOBAL parquet_metadata_cache", "true")
         # One makes a join of a long list behind IN, after which rows come in any order; the other
         # lets the CSV reader convert, which reads no DOUBLE from `true` and makes of TRY_CAST a
         # CAST.
-        self._set("disabled_optimizers", "'in_clause'")
+        put("disabled_optimizers", "'in_clause'")
         with suppress(duckdb.Error):  # versions that do not have this optimizer
-            self._set("disabled_optimizers", "'in_clause,type_pushdown'")
-        self._register(self._link)
+            put("disabled_optimizers", "'in_clause,type_pushdown'")
+        self._register(link)
         # From here on no query reads or writes anything but these files, or says otherwise.
-        listed = ", ".join(text for file in files for text in (pattern(file), quoted(file)))
-        self._set("allowed_paths", f"[{listed}]")
-        self._set("enable_external_access", "false")
-        self._set("lock_configuration", "true")
-
-    def _set(self, name: str, value: str) -> None:
-        self._link.execute(f"SET {name} = {value}").fetchall()
+        listed = ", ".join(text for file in self._files for text in (pattern(file), quoted(file)))
+        put("allowed_paths", f"[{listed}]")
+        put("enable_external_access", "false")
+        put("lock_configuration", "true")
+        return link
 
     def _register(self, link: Any) -> None:
         for name, columns in self._arrays.items():
@@ -128,13 +137,17 @@ class Sealed:
         """A result that is not fetched yet."""
         return self._link.sql(query)
 
-    def batches(self, view: str, query: str) -> Iterator[list[Any]]:
+    def batches(self, view: str, query: str, alone: bool = False) -> Iterator[list[Any]]:
         """A result that is all float64, some rows at a time, whatever is asked in between.
 
         Args:
             view: the statement that creates what the query reads.
+            alone: whether the thread that asks does all the work, beside others that do the same.
         """
-        cursor = self._link.cursor()
+        with self._lock:
+            if alone and self._lone is None:
+                self._lone = self._connect(1)
+            cursor = (self._lone if alone else self._link).cursor()
         self._cursors[threading.get_ident()] = cursor
         try:
             self._register(cursor)
@@ -155,8 +168,10 @@ class Sealed:
             cursor.interrupt()
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connections."""
         self._link.close()
+        if self._lone is not None:
+            self._lone.close()
 
     def one_select(self, sql: str) -> str:
         """The user's query as one SELECT, without what may stand behind it.

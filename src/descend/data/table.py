@@ -106,11 +106,14 @@ class TableFile:
         """Whether `batches` can begin anywhere without reading what comes before."""
         return False
 
-    def batches(self, names: Sequence[str], first: int = 0) -> Iterator[Sequence[Array]]:
+    def batches(
+        self, names: Sequence[str], first: int = 0, alone: bool = False
+    ) -> Iterator[Sequence[Array]]:
         """Give columns as `read` does, some rows at a time: arrays valid until the next are.
 
         Args:
             first: the row to begin with, where the table `seeks`.
+            alone: whether the thread that asks does all the work, beside others that do the same.
 
         Raises:
             DataError: the rows cannot be read to their end.

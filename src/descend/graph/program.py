@@ -16,7 +16,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -35,6 +35,7 @@ __all__ = [
     "Kind",
     "Plan",
     "Program",
+    "RowParts",
     "RowStream",
     "Slot",
     "StepGraph",
@@ -180,6 +181,22 @@ class Program:
         return n_rows > BLOCK and self.plan.batch_size is None and self.split is not None
 
 
+class RowParts(NamedTuple):
+    """The rows of a stream in parts, which threads can go through at the same time.
+
+    Attributes:
+        threads: how many there may be.
+        blocks: of each part the first block, and the one behind its last.
+        rows: gives those of a part, as `RowStream.blocks` does; they are read by whoever asks.
+        cancel: ends what is waited for in the thread of this number.
+    """
+
+    threads: int
+    blocks: Sequence[tuple[int, int]]
+    rows: Callable[[tuple[int, int]], Iterator[tuple[int, Sequence[Array]]]]
+    cancel: Callable[[int], None]
+
+
 class RowStream(Protocol):
     """The columns of a program's data, block by block, as often as they are asked for."""
 
@@ -187,6 +204,12 @@ class RowStream(Protocol):
         """Blocks in order: the first row, a multiple of `BLOCK`, and the columns from there on.
 
         The arrays are contiguous, and stay as they are until the next block is asked for.
+        """
+
+    def parts(self, most: int) -> RowParts | None:
+        """All rows in parts for at most so many threads, at least two.
+
+        None where there is no work for more than one, or rows come one after the other alone.
         """
 
     def windows(self, rows: int, epoch: int) -> Iterator[tuple[int, Sequence[Array]]]:

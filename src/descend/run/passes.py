@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from descend.compile.native import NotNative
 from descend.graph.blocks import JOINED, Split, Tree, in_tree
 from descend.graph.evaluate import OverBlocks, Prepared
 from descend.graph.node import Dim, Node
+from descend.graph.program import RowParts
 from descend.lean import dataclass
 from descend.task.beyond import Beyond
 
@@ -40,6 +42,14 @@ class Coming:
     def blocks(self) -> Iterator[tuple[int, Sequence[Array]]]:
         """The first row of each block, and the columns from there on."""
         return self.beyond.blocks(self.columns)
+
+    def parts(self, most: int) -> RowParts | None:
+        """All rows in parts that threads can go through at the same time."""
+        stream = self.beyond.source
+        threads, blocks = stream.divided(most)
+        if threads < 2:
+            return None
+        return RowParts(threads, blocks, partial(self.beyond.part, self.columns), stream.cancel)
 
     def windows(self, rows: int, epoch: int) -> Iterator[tuple[int, Sequence[Array]]]:
         """So many rows at a time, shuffled among themselves."""

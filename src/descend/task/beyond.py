@@ -95,6 +95,12 @@ class Beyond:
         kinds = columns if isinstance(columns, Mapping) else dict.fromkeys(columns)
         return self.assembly.of(self.source.blocks(first_block), kinds)
 
+    def part(
+        self, columns: Mapping[str, Any], blocks: tuple[int, int]
+    ) -> Iterator[tuple[int, list[Array]]]:
+        """The same of some blocks, read by this thread itself; see `Stream.divided`."""
+        return self.assembly.of(self.source.share(blocks), columns)
+
     @property
     def known(self) -> Array:
         """Values of the target: all, or of many the least and the largest."""

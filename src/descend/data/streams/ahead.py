@@ -31,13 +31,13 @@ class Filled(NamedTuple):
     Attributes:
         first: its first row.
         rows: how many there are.
-        buffer: of shape (columns, rows of a whole block).
+        buffer: of shape (columns, rows of a whole block), or each column where it lies.
         dropped: how many rows have been left out up to its end.
     """
 
     first: int
     rows: int
-    buffer: Array
+    buffer: Any
     dropped: int
 
 
@@ -139,6 +139,7 @@ def cut(
     first: int = 0,
     apart: Apart | None = None,
     numbered: bool = False,
+    lent: bool = False,
 ) -> Iterator[Filled]:
     """Cut batches of any lengths into blocks.
 
@@ -149,6 +150,7 @@ def cut(
         first: the row that the batches begin with, the first of a block.
         apart: rows that are left out too; those that remain are numbered anew.
         numbered: whether one more column holds the numbers that they had before.
+        lent: whether a block that lies in one batch is given as it lies there.
 
     >>> rows = [[np.arange(5.0)], [np.arange(5.0, 7.0)]]
     >>> for piece in cut(iter(rows), lambda: np.empty((1, 4)), 4, False):
@@ -170,6 +172,10 @@ def cut(
         n, at = len(batch[0]), 0
         while at < n:
             take = min(n - at, block - filled)
+            if lent and take == block and first >= first_block * block:
+                yield Filled(first, take, [column[at : at + take] for column in batch], dropped)
+                first, at = first + take, at + take
+                continue
             if first >= first_block * block:
                 buffer = get() if buffer is None else buffer
                 for into, column in zip(buffer, batch, strict=True):

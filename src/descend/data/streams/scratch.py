@@ -78,7 +78,15 @@ class Scratch:
             buffer = get()
             pieces = [buffer] if rows == self._block else [column[:rows] for column in buffer]
             self._read(pieces, first * self.columns * WIDTH)
+            self._expect(first + rows)
             yield Filled(first, rows, buffer, 0)
+
+    def _expect(self, first: int) -> None:
+        """Have the system read the block from this row on, while the one before is worked on."""
+        if hasattr(os, "posix_fadvise") and first < self.n_rows:
+            row = self.columns * WIDTH
+            place, size = first * row, self._block * row
+            os.posix_fadvise(self._file.fileno(), place, size, os.POSIX_FADV_WILLNEED)
 
     def _read(self, pieces: Sequence[Array], offset: int) -> None:
         for piece in pieces:

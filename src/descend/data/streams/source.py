@@ -51,8 +51,12 @@ class Source:
         """Whether `batches_from` can begin anywhere without reading what comes before."""
         return False
 
-    def batches_from(self, first: int) -> Iterator[Sequence[Array]]:
-        """The same from a row on, where the source `seeks`."""
+    def batches_from(self, first: int, alone: bool = False) -> Iterator[Sequence[Array]]:
+        """The same from a row on, where the source `seeks`.
+
+        Args:
+            alone: whether the thread that asks does all the work, beside others that do the same.
+        """
         raise NotImplementedError
 
     def rows_about(self) -> float | None:
@@ -128,9 +132,9 @@ class FileSource(Source):
     def batches(self) -> Iterator[Sequence[Array]]:
         return self.batches_from(0)
 
-    def batches_from(self, first: int) -> Iterator[Sequence[Array]]:
+    def batches_from(self, first: int, alone: bool = False) -> Iterator[Sequence[Array]]:
         try:
-            yield from self._table.batches(self.names, first)
+            yield from self._table.batches(self.names, first, alone)
         except ReadAgain:
             self._table.prepare(self.names)  # a column may hold text after all
             raise

@@ -15,6 +15,7 @@ from descend.data.allocator import memory_kept
 from descend.data.room import in_bytes
 from descend.data.streams.ahead import Ahead, Filled, GetFree, Produce, cut
 from descend.data.streams.apart import Apart
+from descend.data.streams.divided import FILE, SCRATCH, divided
 from descend.data.streams.scratch import Scratch
 from descend.data.streams.source import Source
 from descend.data.streams.survey import Survey, Surveyor
@@ -237,20 +238,56 @@ class Stream:
         if done != survey.n_rows:
             raise self._source.differs(f"{done} rows, and {survey.n_rows} before")
 
+    def divided(self, most: int) -> tuple[int, list[tuple[int, int]]]:
+        """All rows in ranges of blocks, each to be the `share` of one of so many threads at most.
+
+        Returns:
+            how many threads have work, and the ranges; see `data.streams.divided`.
+        """
+        survey, scratch = self._survey or self.survey(), self._held.scratch
+        blocks = -(-survey.n_rows // self._block)
+        seeks = scratch is not None or (self._source.seeks and not survey.n_dropped)
+        if self._apart is not None or not seeks:
+            most = 1
+        n_bytes = 8 * self._block * self._width(survey.n_dropped > 0)
+        return divided(blocks, most, n_bytes, FILE if scratch is None else SCRATCH)
+
+    def share(self, blocks: tuple[int, int]) -> Iterator[Piece]:
+        """Give the rows of one of the ranges of `divided`, read by the thread that asks.
+
+        Raises:
+            DataError: the source has changed since the survey, or fails.
+        """
+        first, end = blocks
+        if (scratch := self._held.scratch) is None:
+            last = end * self._block >= self.n_rows
+            yield from self.part(first, None if last else end, self._marks[first:end], here=True)
+            return
+        for filled in self._kept(scratch, first, here=True):
+            yield self._piece(filled)
+            if filled.first // self._block + 1 == end:
+                return
+
+    def cancel(self, thread: int) -> None:
+        """End what the source waits for in that thread."""
+        self._source.cancel(thread)
+
     def part(
-        self, first_block: int, end_block: int | None, marks: Sequence[bytes] | None = None
-    ) -> Iterator[Piece]:
+        self, first_block: int, end_block: int | None, marks: Sequence[bytes] | None = None,
+        here: bool = False,
+    ) -> Iterator[Piece]:  # fmt: skip
         """Give the rows of some blocks, of a source that can be read from anywhere.
 
         Args:
             end_block: the one behind the last; None goes to the end of the source.
             marks: of these blocks (see `mark`), as another process has seen them.
+            here: whether they are read by the thread that asks, and not ahead.
 
         Raises:
             DataError: the source has changed meanwhile or gives other blocks, or fails.
         """
         seen = 0
-        for filled in self._read(False, first_block):
+        for filled in self._read(False, first_block, here):
             piece, at = self._piece(filled), filled.first // self._block
             if marks is not None and mark(piece.columns) != marks[at - first_block]:
                 last = filled.first + filled.rows - 1
@@ -341,31 +378,33 @@ class Stream:
         if mark(columns) != self._marks[filled.first // self._block]:
             raise self._source.differs(f"among the rows {filled.first} to {end - 1}")
 
-    def _read(self, drop: bool, first_block: int = 0) -> Iterator[Filled]:
+    def _read(self, drop: bool, first_block: int = 0, here: bool = False) -> Iterator[Filled]:
         """The rows as the source gives them; it must not change meanwhile."""
         source, block = self._source, self._block
         whole = not drop and self._apart is None
         begin = first_block * block if source.seeks and whole else 0
 
         def produce(get: GetFree) -> Iterator[Filled]:
-            given = source.batches_from(begin) if begin else source.batches()
+            given = source.batches_from(begin, here) if begin or here else source.batches()
             with closing(given) as batches:  # type: ignore[type-var]
                 yield from cut(
-                    batches, get, block, drop, first_block, begin, self._apart, not whole
+                    batches, get, block, drop, first_block, begin, self._apart, not whole, here
                 )
 
         source.check()
         try:
-            yield from self._ahead(produce, self._width(drop))
+            yield from self._given(produce, self._width(drop), here)
         except DataError:
             source.check()  # what is being written fails in many ways
             raise
         source.check()
 
-    def _kept(self, scratch: Scratch, first_block: int = 0) -> Iterator[Filled]:
+    def _kept(
+        self, scratch: Scratch, first_block: int = 0, here: bool = False
+    ) -> Iterator[Filled]:
         """The rows as the scratch file holds them, without those that are held back."""
         if self._apart is None:
-            return self._ahead(lambda get: scratch.blocks(get, first_block), scratch.columns)
+            return self._given(lambda get: scratch.blocks(get, first_block), scratch.columns, here)
         own = np.empty((scratch.columns, self._block))
 
         def produce(get: GetFree) -> Iterator[Filled]:
@@ -375,12 +414,20 @@ class Stream:
                 whole, get, self._block, False, first_block, apart=self._apart, numbered=numbered
             )
 
-        return self._ahead(produce, self._width(True))
+        return self._given(produce, self._width(True))
 
-    def _ahead(self, produce: Produce, width: int) -> Iterator[Filled]:
+    def _given(self, produce: Produce, width: int, here: bool = False) -> Iterator[Filled]:
+        """Blocks in buffers, read ahead by a thread or as they are asked for."""
         held = self._held
         held.check_open()
         held.keep_memory()
+        if here:
+            own = np.empty((width, self._block))
+            with closing(produce(lambda: own)) as given:  # type: ignore[type-var]
+                for filled in given:
+                    yield filled
+                    held.check_open()
+            return
         ahead = Ahead(produce, (width, self._block), self._source.cancel)
         held.running.add(ahead)
         try:
