@@ -261,7 +261,7 @@ class Stream:
         first, end = blocks
         if (scratch := self._held.scratch) is None:
             last = end * self._block >= self.n_rows
-            yield from self.part(first, None if last else end, self._marks[first:end], here=True)
+            yield from self.part(first, None if last else end, self._marks[first:end])
             return
         for filled in self._kept(scratch, first, here=True):
             yield self._piece(filled)
@@ -273,21 +273,21 @@ class Stream:
         self._source.cancel(thread)
 
     def part(
-        self, first_block: int, end_block: int | None, marks: Sequence[bytes] | None = None,
-        here: bool = False,
-    ) -> Iterator[Piece]:  # fmt: skip
+        self, first_block: int, end_block: int | None, marks: Sequence[bytes] | None = None
+    ) -> Iterator[Piece]:
         """Give the rows of some blocks, of a source that can be read from anywhere.
+
+        They are read by the thread that asks, which has nobody to help it.
 
         Args:
             end_block: the one behind the last; None goes to the end of the source.
             marks: of these blocks (see `mark`), as another process has seen them.
-            here: whether they are read by the thread that asks, and not ahead.
 
         Raises:
             DataError: the source has changed meanwhile or gives other blocks, or fails.
         """
         seen = 0
-        for filled in self._read(False, first_block, here):
+        for filled in self._read(False, first_block, here=True):
             piece, at = self._piece(filled), filled.first // self._block
             if marks is not None and mark(piece.columns) != marks[at - first_block]:
                 last = filled.first + filled.rows - 1
