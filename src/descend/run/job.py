@@ -59,6 +59,7 @@ class Job(Seeker):
         space: which parameters are varied, and how; None for all as they are.
         candidates: how many the search for the first start has tried.
         evaluations: of the model, in all searches so far.
+        threads: how many may work on many rows; None for one a core.
     """
 
     problem: Problem
@@ -71,6 +72,7 @@ class Job(Seeker):
     space: Space | None = None
     candidates: int = 0
     evaluations: int = 0
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         if self.idle:

@@ -10,11 +10,12 @@ import numpy as np
 
 from descend.compile.function import BoundFunction, NativeFunction, compile_graph
 from descend.compile.native import NotNative
-from descend.graph.blocks import JOINED, Split, Tree, in_tree
+from descend.graph.blocks import BLOCK, JOINED, Split, Tree, in_tree
 from descend.graph.evaluate import OverBlocks, Prepared
 from descend.graph.node import Dim, Node
 from descend.graph.program import RowParts
 from descend.lean import dataclass
+from descend.run.ordered import in_order
 from descend.task.beyond import Beyond
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
+WAITING, ROOM = 3, 1 << 28  # blocks of each thread that are there, and bytes of all of them
 Pieces = Callable[[Sequence[str]], Iterator[tuple[int, Sequence[Array]]]]
 """What gives columns by name in blocks, with the number of each block's first row."""
 
@@ -128,12 +130,14 @@ class Native:
 def folded(
     nodes: Sequence[Node], known: Mapping[Node, Array], columns: Mapping[str, Node], rows: Any,
     pieces: Pieces, fold: Fold, beyond: Beyond | None = None, native: bool = False,
+    threads: int = 1,
 ) -> Iterable[Any]:  # fmt: skip
     """What is made of the values of nodes at each block, in order.
 
     Args:
         beyond: where the rows come from, which may have workers.
         native: whether it pays to compile the graph, where `fold` goes by slices.
+        threads: how many there may be where it is compiled.
     """
     workers = None if beyond is None else beyond.workers
     if workers is not None and beyond is not None:
@@ -142,9 +146,19 @@ def folded(
             return found
     inputs = [*known, *columns.values()]
     code = _compiled(nodes, inputs) if native and isinstance(rows, Dim) else None
-    evaluate = OverBlocks(nodes, inputs, rows, code and Native(code, rows))
-    given = [*known.values()]
-    return (fold_block(evaluate, given, block, fold) for _, block in pieces([*columns]))
+    held = WAITING * 8 * BLOCK * max(1, len(columns))  # of each thread; matrices are wider
+    calls = [
+        partial(_fold, OverBlocks(nodes, inputs, rows, code and Native(code, rows)),
+                [*known.values()], fold)
+        for _ in range(1 if code is None else max(1, min(threads, ROOM // held)))
+    ]  # fmt: skip
+    return in_order((block for _, block in pieces([*columns])), calls)
+
+
+def _fold(
+    evaluate: OverBlocks, known: Sequence[Array], fold: Fold, block: Sequence[Array]
+) -> Any:
+    return fold_block(evaluate, known, block, fold)
 
 
 def _compiled(nodes: Sequence[Node], inputs: Sequence[Node]) -> NativeFunction | None:

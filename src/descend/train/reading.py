@@ -86,8 +86,9 @@ class Reading:
             self._guess()
         self.start = settled(self.start, space)
         self.job = Job(
-            self.problem, settings, self.start, self.rows, self.held, scaling, space=space
-        )
+            self.problem, settings, self.start, self.rows, self.held, scaling, space=space,
+            threads=options.threads,
+        )  # fmt: skip
         if scaling is not None and self.problem.network is None:  # a network's report says it
             self.job.notes.append(scaling.note(self.problem.target))
 

@@ -12,6 +12,7 @@ from descend.graph.evaluate import Prepared, bind_extents, evaluate
 from descend.graph.node import Dim, Node, mixing
 from descend.graph.source import const
 from descend.run.build import Built
+from descend.run.cores import threads_for
 from descend.run.job import Job
 from descend.run.passes import BySlices, Fold, folded, in_blocks, totals
 from descend.task.rows import Rows
@@ -83,7 +84,7 @@ class OverRows:
     def folded(self, nodes: Sequence[Node], fold: Fold) -> Iterable[Any]:
         """What is made of the values of nodes at each block of rows, in order.
 
-        Where it goes by slices and rows are many, by compiled code.
+        Where it goes by slices and rows are many, by compiled code and several threads.
         """
         if self.in_one(nodes):
             assert not isinstance(fold, BySlices)
@@ -92,7 +93,8 @@ class OverRows:
         many = len(nodes) * self.original.total >= MANY
         native = many and self.built.engine == "native" and isinstance(fold, BySlices)
         rows, beyond = self.built.model.rows, self.rows.beyond
-        return folded(nodes, known, columns, rows, self.pieces, fold, beyond, native)
+        threads = threads_for(self.job.threads, -(-self.original.total // BLOCK))
+        return folded(nodes, known, columns, rows, self.pieces, fold, beyond, native, threads)
 
     def pieces(self, columns: Sequence[str]) -> Iterator[tuple[int, Sequence[Array]]]:
         """Columns of the program in blocks, with the first row's number."""
