@@ -74,19 +74,23 @@ def alone(**more):
 
 @pytest.mark.slow
 def test_killed_at_any_moment_nothing_is_lost(place):
+    """Nor is anything left of it where rows were brought together."""
     rng = random.Random(len(str(place)))
     alone(to="whole.parquet")
+    scratch = place / "scratch"
+    scratch.mkdir()
     kills = 0
     while kills < 2:
-        process = begun()
+        process = begun("--scratch", str(scratch))
         parts(rng.randint(1, 8), process)
         time.sleep(rng.uniform(0, 0.05))
         process.kill()
         process.communicate()
         kills += 1
+        assert not os.listdir(scratch)
         if Path("out.parquet").exists():
             break
-    process = begun("--json")
+    process = begun("--json", "--scratch", str(scratch))
     out, errors = process.communicate()
     assert process.returncode == 0, errors
     told = json.loads(out)

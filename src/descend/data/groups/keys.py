@@ -7,10 +7,10 @@ order, and which groups follow one another is a matter of their codes alone.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -234,13 +234,18 @@ class _Long:
 
 
 class _Files:
-    """Rows divided into files by bits of a mix of their codes."""
+    """Rows divided into files by bits of a mix of their codes.
 
-    def __init__(self, folder: str, name: str, count: int, bits: tuple[int, int]) -> None:
-        self.paths = [os.path.join(folder, f"{name}-{j}") for j in range(count)]
+    The files have no names, so that nothing is left of them whatever ends the process.
+    """
+
+    def __init__(self, place: str, count: int, bits: tuple[int, int]) -> None:
         self.rows = np.zeros(count, np.int64)
         self._bits = bits
-        self._open = [open(path, "wb") for path in self.paths]  # noqa: SIM115
+        self._open = [
+            tempfile.TemporaryFile(prefix="descend-", dir=place)  # noqa: SIM115 - see `close`
+            for _ in range(count)
+        ]
 
     def add(self, words: Array, least: int = 0) -> None:
         """Divide (rows, width) words; those of the files before `least` are left out."""
@@ -248,7 +253,7 @@ class _Files:
         mix = mixed(words[:, CODE].astype(np.uint64)) << np.uint64(first)
         at = (mix >> np.uint64(64 - bits)).astype(np.uint16)
         order = np.argsort(at, kind="stable")
-        counts = np.bincount(at, minlength=len(self.paths))
+        counts = np.bincount(at, minlength=len(self.rows))
         ends = np.cumsum(counts)
         words = np.take(words, order, axis=0)  # faster than words[order]
         for j in np.flatnonzero(counts):
@@ -256,7 +261,19 @@ class _Files:
                 words[ends[j] - counts[j] : ends[j]].tofile(self._open[j])
                 self.rows[j] += counts[j]
 
-    def done(self) -> None:
+    def chunks(self, j: int, words: int) -> Iterator[Array]:
+        """What lies in a file, so many words of 64 bits at a time; all at once where it is -1."""
+        file = self._open[j]
+        file.seek(0)
+        while len(found := np.fromfile(file, np.int64, words)):
+            yield found
+
+    def drop(self, j: int) -> None:
+        """Give up a file."""
+        self._open[j].close()
+
+    def close(self) -> None:
+        """Give up all of them."""
         for file in self._open:
             file.close()
 
@@ -283,13 +300,11 @@ def batches_of_files(
     need = 8.0 * (len(rows.names) + 1 + 2 * (not rows.is_plain)) * rows.n_rows
     what = f"bringing together the groups of {rows.called}"
     check_room(place, need, what)
-    with tempfile.TemporaryDirectory(prefix="descend-", dir=place) as folder:
-        files = _Files(folder, "rows", 1 << bits, (0, bits))
+    with closing(_Files(place, 1 << bits, (0, bits))) as files:
         with room(place, what):
             for block in _gathered(rows.blocks()):
                 files.add(_words(block, rows.is_plain), begin[0])
-            files.done()
-        reader = _Reader(rows, folder, place)
+        reader = _Reader(rows, place)
         for first, last in _sets(files.rows, begin[0]):
             number = 0
             for batch in reader.batches(files, first, last, bits):
@@ -334,63 +349,62 @@ def _gathered(blocks: Iterator[list[Array]]) -> Iterator[list[Array]]:
 class _Reader:
     """Sorts what lies in files."""
 
-    def __init__(self, rows: GroupedRows, folder: str, place: str) -> None:
+    def __init__(self, rows: GroupedRows, place: str) -> None:
         self._plain, self._called = rows.is_plain, rows.called
         self._width = len(rows.names) + (1 if rows.is_plain else FIRST)
-        self._folder, self._place = folder, place
+        self._place = place
         self._most = MOST_NUMBERS // len(rows.names)
 
     def batches(self, files: _Files, first: int, last: int, bits: int) -> Iterator[Batch]:
-        """The groups of some files, which are removed."""
+        """The groups of some files, which are given up."""
         count = int(files.rows[first:last].sum())
         if count > HELD:
-            yield from self._of_large(files.paths[first], bits)
+            yield from self._of_large(files, first, bits)
         elif count:
-            words = [self._loaded(path) for path in files.paths[first:last]]
+            words = [own for j in range(first, last) for own in self._chunks(files, j, -1)]
             whole = _joined([self._sorted(own) for own in words if len(own)])
             del words
             yield from _divided(whole, _starts(whole), len(whole[0]), self._most)
-        for path in files.paths[first:last]:
-            if os.path.exists(path):
-                os.unlink(path)
+        for j in range(first, last):
+            files.drop(j)
 
-    def _loaded(self, path: str) -> Array:
-        return np.fromfile(path, np.int64).reshape(-1, self._width)
+    def _chunks(self, files: _Files, j: int, rows: int = TOGETHER) -> Iterator[Array]:
+        for found in files.chunks(j, rows * self._width if rows > 0 else -1):
+            yield found.reshape(-1, self._width)
 
-    def _chunks(self, path: str) -> Iterator[Array]:
-        with open(path, "rb") as file:
-            while len(found := np.fromfile(file, np.int64, self._width * TOGETHER)):
-                yield found.reshape(-1, self._width)
-
-    def _of_large(self, path: str, bits: int) -> Iterator[Batch]:
+    def _of_large(self, whole: _Files, j: int, bits: int) -> Iterator[Batch]:
         """A file that is too large: what most of its rows are of by itself, the rest divided."""
         long = _Long(self._place, self._called)
-        key = self._prevalent(path)
-        name, step = f"{os.path.basename(path)}-{bits}", SPLIT.bit_length() - 1
-        files = _Files(self._folder, name, SPLIT, (bits, step))
-        with room(self._place, self._called):
-            for words in self._chunks(path):
-                own = np.zeros(len(words), bool)
-                if key is not None:
-                    own = self._is_of(words, key)
-                    long.add(self._columns(words[own]))
-                files.add(words[~own])
-            files.done()
-        os.unlink(path)
-        for first, last in _sets(files.rows, 0):
-            yield from self.batches(files, first, last, min(bits + step, 64 - step))
+        key = self._prevalent(whole, j)
+        step = SPLIT.bit_length() - 1
+        with closing(_Files(self._place, SPLIT, (bits, step))) as files:
+            with room(self._place, self._called):
+                self._divide(whole, j, key, files, long)
+            whole.drop(j)
+            for first, last in _sets(files.rows, 0):
+                yield from self.batches(files, first, last, min(bits + step, 64 - step))
         if key is not None:
             yield long.batch()
 
-    def _prevalent(self, path: str) -> tuple[int, int] | None:
+    def _divide(
+        self, whole: _Files, j: int, key: tuple[int, int] | None, files: _Files, long: _Long
+    ) -> None:
+        for words in self._chunks(whole, j):
+            own = np.zeros(len(words), bool)
+            if key is not None:
+                own = self._is_of(words, key)
+                long.add(self._columns(words[own]))
+            files.add(words[~own])
+
+    def _prevalent(self, whole: _Files, j: int) -> tuple[int, int] | None:
         """The group that more than half of the rows are of, if it has too many to be held."""
         found: set[tuple[int, int]] = set()
-        for words in self._chunks(path):
+        for words in self._chunks(whole, j):
             middle = np.sort(words[:, CODE])[len(words) // 2]  # of a majority it is one
             first = words[words[:, CODE] == middle][0]
             found.add((int(middle), 0 if self._plain else int(first[CHECK])))
         count, rows = dict.fromkeys(found, 0), 0
-        for words in self._chunks(path):
+        for words in self._chunks(whole, j):
             rows += len(words)
             for key in found:
                 count[key] += int(np.count_nonzero(self._is_of(words, key)))
