@@ -456,3 +456,6 @@ def test_a_share_is_read_by_whoever_asks_and_lies_where_it_was_read(tmp_path):
         marks[4] = b""
         with pytest.raises(DataError, match=f"among the rows {4 * BLOCK} to {5 * BLOCK - 1}"):
             [*stream.share((3, 6))]
+        del marks[4:]
+        with pytest.raises(DataError, match=f"among the rows {4 * BLOCK} to {5 * BLOCK - 1}"):
+            [*stream.share((3, 6))]

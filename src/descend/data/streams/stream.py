@@ -289,7 +289,7 @@ class Stream:
         seen = 0
         for filled in self._read(False, first_block, here=True):
             piece, at = self._piece(filled), filled.first // self._block
-            if marks is not None and mark(piece.columns) != marks[at - first_block]:
+            if marks is not None and marks[at - first_block :][:1] != [mark(piece.columns)]:
                 last = filled.first + filled.rows - 1
                 raise self._source.differs(f"among the rows {filled.first} to {last}")
             yield piece
