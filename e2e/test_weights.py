@@ -105,8 +105,14 @@ def test_a_playing_run_goes_on_from_it_too(network: Page) -> None:
     choose(network, 0)
     network.press(" ")
     wait(lambda: network.step > 30, "the run to go on")
-    write(network, 1, "-40")
-    wait(lambda: float(fields(network)[1]) < -30, "it to be set")
+    for last in (False, False, True):
+        write(network, 1, "-40")
+        try:
+            wait(lambda: float(fields(network)[1]) < -30, "it to be set", 20 if last else 5)
+            break
+        except AssertionError:  # a browser on a busy machine may lose what its driver types
+            if last:
+                raise
     at = network.step
     wait(lambda: network.step > at + 20, "the run to go on")
     assert float(fields(network)[1]) < -30
