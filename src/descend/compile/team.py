@@ -7,6 +7,7 @@ are.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -23,6 +24,7 @@ __all__ = ["Team"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Call = Callable[[tuple[int, int], Iterator[tuple[int, Sequence[Array]]]], Any]
+ROOM = 1 << 28  # bytes that all threads work in
 LOOKS = 0.1
 """Seconds between two looks at what should end a pass, while other threads are waited for."""
 PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0)
@@ -39,6 +41,8 @@ class Team:
     def __init__(self, memory: ProgramMemory, stage: int) -> None:
         self._loaded, self._order = memory.code.loaded, order_of(memory, stage)
         self._own: list[PassMemory] = []
+        rooms = [math.prod(s) * np.dtype(d).itemsize for s, d in self._order.rooms.values()]
+        self._n_bytes = max(1, sum(rooms))
 
     def sums(
         self, memory: ProgramMemory, parts: RowParts, leaves: Callable[[int], bool] | None
@@ -54,12 +58,13 @@ class Team:
         Raises:
             what is raised by the rows of a part, which ends the others.
         """
+        threads = max(1, min(parts.threads, ROOM // self._n_bytes))
         own, self._own = self._own, []  # not used again where a thread has not ended
-        while len(own) < parts.threads:
+        while len(own) < threads:
             own.append(PassMemory(self._loaded, self._order))
         known = [np.array(value) for value in values_of(memory, self._order)]
         work = _Work(parts, leaves)
-        if not work.done([partial(each.sums, known) for each in own[: parts.threads]]):
+        if not work.done([partial(each.sums, known) for each in own[:threads]]):
             return False
         self._own = own
         for blocks, found in zip(parts.blocks, work.found, strict=True):
@@ -93,6 +98,9 @@ class _Work:
                 while thread.is_alive() and not self.over.is_set():
                     thread.join(LOOKS)
                     self._look(self.leaves)
+        except BaseException:
+            self.over.set()  # also for a thread that is only beginning
+            raise
         finally:
             self._end([thread for thread in threads if thread.is_alive()])
         if self.error is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -30,12 +29,13 @@ def in_order(blocks: Iterable[Block], calls: Sequence[Callable[[Block], T]]) -> 
     >>> [float(total) for total in in_order(blocks, [lambda block: block[0].sum()] * 3)]
     [0.0, 0.0, 1.0, 3.0]
     """
-    made = _Made(calls if len(calls) > 1 else [])
-    if not made.threads:  # there is one, or the system grants no more
-        yield from map(calls[0], blocks)
-        return
+    made = _Made()
     asked = given = 0
     try:
+        made.begin(calls if len(calls) > 1 else [])
+        if not made.threads:  # there is one, or the system grants no more
+            yield from map(calls[0], blocks)
+            return
         for block in blocks:
             made.waiting.put((asked, [np.array(column) for column in block]))
             asked += 1
@@ -51,18 +51,23 @@ def in_order(blocks: Iterable[Block], calls: Sequence[Callable[[Block], T]]) -> 
 class _Made:
     """What threads have made, until it is asked for."""
 
-    def __init__(self, calls: Sequence[Callable[[Block], Any]]) -> None:
+    def __init__(self) -> None:
         self.waiting: SimpleQueue[tuple[int, Block] | None] = SimpleQueue()
         self.threads: list[threading.Thread] = []
         self._found: dict[int, tuple[Any, BaseException | None]] = {}
         self._there, self._over = threading.Condition(), False
+
+    def begin(self, calls: Sequence[Callable[[Block], Any]]) -> None:
+        """Begin a thread for each call, if the system grants it."""
         for call in calls:
             thread = threading.Thread(
                 target=self._work, args=(call,), daemon=True, name="descend-fold"
             )
-            with suppress(RuntimeError):
+            self.threads.append(thread)  # before it begins: a signal may come in between
+            try:
                 thread.start()
-                self.threads.append(thread)
+            except RuntimeError:
+                self.threads.pop()
 
     def _work(self, call: Callable[[Block], Any]) -> None:
         while (item := self.waiting.get()) is not None:
@@ -93,4 +98,5 @@ class _Made:
         for _ in self.threads:
             self.waiting.put(None)
         for thread in self.threads:
-            thread.join()
+            if thread.is_alive():  # else it is only beginning, and finds what ends it
+                thread.join()

@@ -51,6 +51,11 @@ class Source:
         """Whether `batches_from` can begin anywhere without reading what comes before."""
         return False
 
+    @property
+    def n_files(self) -> int:
+        """How many files it consists of."""
+        return 0
+
     def batches_from(self, first: int, alone: bool = False) -> Iterator[Sequence[Array]]:
         """The same from a row on, where the source `seeks`.
 
@@ -131,6 +136,10 @@ class FileSource(Source):
 
     def batches(self) -> Iterator[Sequence[Array]]:
         return self.batches_from(0)
+
+    @property
+    def n_files(self) -> int:
+        return len(self.seen)
 
     def batches_from(self, first: int, alone: bool = False) -> Iterator[Sequence[Array]]:
         try:

@@ -27,6 +27,7 @@ from descend.graph.blocks import BLOCK
 __all__ = ["Piece", "Stream", "mark"]
 
 Array = NDArray[Any]
+FILES = 16  # of more, each range is a query that takes longer to begin than to answer
 
 
 class Piece(NamedTuple):
@@ -246,7 +247,9 @@ class Stream:
         """
         survey, scratch = self._survey or self.survey(), self._held.scratch
         blocks = -(-survey.n_rows // self._block)
-        seeks = scratch is not None or (self._source.seeks and not survey.n_dropped)
+        seeks = scratch is not None or (
+            self._source.seeks and not survey.n_dropped and self._source.n_files <= FILES
+        )
         if self._apart is not None or not seeks:
             most = 1
         n_bytes = 8 * self._block * self._width(survey.n_dropped > 0)
@@ -261,7 +264,11 @@ class Stream:
         first, end = blocks
         if (scratch := self._held.scratch) is None:
             last = end * self._block >= self.n_rows
-            yield from self.part(first, None if last else end, self._marks[first:end])
+            for piece in self.part(first, None if last else end, self._marks[first:end]):
+                if piece.rows != min(self._block, self.n_rows - piece.first):
+                    found = piece.first + piece.rows
+                    raise self._source.differs(f"{found} rows, and {self.n_rows} before")
+                yield piece
             return
         for filled in self._kept(scratch, first, here=True):
             yield self._piece(filled)
