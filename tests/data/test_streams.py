@@ -459,3 +459,16 @@ def test_a_share_is_read_by_whoever_asks_and_lies_where_it_was_read(tmp_path):
         del marks[4:]
         with pytest.raises(DataError, match=f"among the rows {4 * BLOCK} to {5 * BLOCK - 1}"):
             [*stream.share((3, 6))]
+
+
+def test_many_files_are_gone_through_by_one_thread(tmp_path, monkeypatch):
+    """Each range of blocks would be a query over all of them."""
+    rows = {"y": np.arange(40 * BLOCK * 1.0)}
+    with duckdb.connect() as link:
+        link.register("t", rows)
+        for name in ("a", "b"):
+            link.execute(f"COPY (SELECT * FROM t) TO '{tmp_path}/{name}.parquet'")
+    with open_stream(tmp_path / "*.parquet", ["y"]) as stream:
+        assert stream.divided(2)[0] == 2
+        monkeypatch.setattr("descend.data.streams.stream.FILES", 1)
+        assert stream.divided(2) == (1, [(0, 80)])
