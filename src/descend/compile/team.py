@@ -24,7 +24,7 @@ __all__ = ["Team"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Call = Callable[[tuple[int, int], Iterator[tuple[int, Sequence[Array]]]], Any]
-ROOM = 1 << 28  # bytes that all threads work in
+ROOM = 1 << 29  # bytes that all threads work in
 LOOKS = 0.1
 """Seconds between two looks at what should end a pass, while other threads are waited for."""
 PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0)
