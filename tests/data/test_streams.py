@@ -19,6 +19,7 @@ from descend.data.asked import asked
 from descend.data.read import open_table
 from descend.data.streams import opened
 from descend.data.streams.ahead import cut
+from descend.data.streams.divided import FILE
 from descend.data.streams.opened import judge, open_stream, should_stream
 from descend.errors import DataError, UsageError
 
@@ -470,5 +471,5 @@ def test_many_files_are_gone_through_by_one_thread(tmp_path, monkeypatch):
             link.execute(f"COPY (SELECT * FROM t) TO '{tmp_path}/{name}.parquet'")
     with open_stream(tmp_path / "*.parquet", ["y"]) as stream:
         assert stream.divided(2)[0] == 2
-        monkeypatch.setattr("descend.data.streams.stream.FILES", 1)
+        monkeypatch.setattr("descend.data.streams.stream.FILE", FILE._replace(files=1))
         assert stream.divided(2) == (1, [(0, 80)])

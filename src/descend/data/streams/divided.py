@@ -16,13 +16,15 @@ class Worth(NamedTuple):
     Attributes:
         threads: the most there may be. blocks: of each thread, at least.
         turns: the most ranges of a thread. length: blocks of a range, at least, if there are
-            several.
+            several. files: the most that rows come from; with more, a query takes longer to begin
+            than to answer.
     """
 
     threads: int
     blocks: int
     turns: int
     length: int
+    files: int = 16
 
 
 FILE = Worth(threads=4, blocks=32, turns=4, length=256)

@@ -27,8 +27,6 @@ from descend.graph.blocks import BLOCK
 __all__ = ["Piece", "Stream", "mark"]
 
 Array = NDArray[Any]
-FILES = 16  # of more, each range is a query that takes longer to begin than to answer
-
 
 class Piece(NamedTuple):
     """Some rows.
@@ -248,7 +246,7 @@ class Stream:
         survey, scratch = self._survey or self.survey(), self._held.scratch
         blocks = -(-survey.n_rows // self._block)
         seeks = scratch is not None or (
-            self._source.seeks and not survey.n_dropped and self._source.n_files <= FILES
+            self._source.seeks and not survey.n_dropped and self._source.n_files <= FILE.files
         )
         if self._apart is not None or not seeks:
             most = 1
